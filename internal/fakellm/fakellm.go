@@ -1,0 +1,219 @@
+// Package fakellm is a provider that streams, stalls, fails and cuts, over real
+// HTTP on loopback. Tests, drills and the simulation reach it by the same path
+// as any other upstream.
+//
+// It speaks the OpenAI dialect under every prefix: POST …/chat/completions and
+// GET …/models. The text is generated, and depends on the model, messages, tools
+// and response format alone, so a streamed and a plain answer to the same
+// question say the same. Where the request offers tools and does not end in a
+// tool's result, the answer is a call of one of them with arguments that follow
+// its schema (types, enums, bounds and required fields; no patterns). Where
+// response_format asks for JSON, the answer is JSON. Every answer carries
+// "system_fingerprint":"simulated".
+//
+// Tokens: a prompt has [PromptTokens], about a quarter of its bytes; an answer
+// has as many as it would send deltas. A prompt of 1024 tokens or more reports a
+// part of them as cached, in steps of 128.
+//
+// Nothing ever fails by chance. A marker in the last user message asks for it:
+//
+//	[[halfpenny:status=429,retry-after=2]]
+//
+// It is a list of these, separated by commas:
+//
+//	status=N        answer with this HTTP status and an error object
+//	retry-after=S   with status: send Retry-After, in seconds
+//	code=WORD       with status: the error's code
+//	slow=D          wait for the duration D (such as 2s) before the first byte
+//	stall=D         fall silent for D after the first content event (plain answers: in the middle of the body)
+//	cut=N           sever the connection after N content events; 0: before any byte (plain answers: in the middle of the body)
+//	error-mid=N     send an error event after N content events and end (plain answers: status 500)
+//	truncate=N      end in good order after N content events, without finish_reason, usage and [DONE] (plain answers: half the body)
+//	malformed       break the JSON of one event (plain answers: of the body)
+//	nousage         leave the usage out
+//	events=N        answer with exactly N content events
+//	bytes=N         answer with N bytes of content
+//	gap=MS          wait this many milliseconds between content events
+//	at=KIND         all this only at the provider of that kind, so that a failover finds another one well
+//
+// A marker that is not understood is a 400 that says why.
+package fakellm
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+)
+
+const maxBody = 64 << 20
+
+// Latency is how long answers take. The zero value is no wait at all.
+type Latency struct {
+	First time.Duration // before the first byte: between half of it and all of it
+	Gap   time.Duration // between content events: between half of it and all of it
+}
+
+// Lifelike is the latency of the simulation.
+var Lifelike = Latency{First: 500 * time.Millisecond, Gap: 24 * time.Millisecond}
+
+// Options of a Server. The zero value answers at once and keeps no log.
+type Options struct {
+	Latency Latency
+	Models  []string // what GET …/models lists
+	Log     int      // how many of the latest requests are kept with header and body
+	// Respond may script the answer to a request; nil leaves it to queue and marker.
+	// It is called concurrently and must keep neither r nor body.
+	Respond func(r *http.Request, body []byte) *Script
+}
+
+// Server is a running provider.
+type Server struct {
+	options  Options
+	listener net.Listener
+	http     *http.Server
+	stop     context.CancelFunc
+	handlers sync.WaitGroup
+
+	mu     sync.Mutex
+	closed bool
+	stats  Stats
+	log    []*entry
+	queue  map[string][]Script
+}
+
+// Listen starts a server on a free loopback port.
+func Listen(o Options) (*Server, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("cannot start the simulated provider: %w", err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	s := &Server{options: o, listener: listener, stop: stop, queue: map[string][]Script{}}
+	s.http = &http.Server{
+		Handler:           http.HandlerFunc(s.serve),
+		ReadHeaderTimeout: 10 * time.Second,
+		BaseContext:       func(net.Listener) context.Context { return ctx },
+		ErrorLog:          log.New(io.Discard, "", 0),
+	}
+	s.handlers.Go(func() { _ = s.http.Serve(listener) })
+	return s, nil
+}
+
+// New is Listen for tests: it panics where no loopback port can be had.
+func New(o Options) *Server {
+	s, err := Listen(o)
+	if err != nil {
+		panic(err)
+	}
+	return s
+}
+
+// Close severs every connection and returns when the last handler has ended.
+func (s *Server) Close() {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	s.stop()
+	_ = s.http.Close()
+	s.handlers.Wait()
+}
+
+// enter counts a handler for Close to wait for; false once the server is closed.
+func (s *Server) enter() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		s.handlers.Add(1)
+	}
+	return !s.closed
+}
+
+// URL is the server's root, without a slash at its end.
+func (s *Server) URL() string { return "http://" + s.listener.Addr().String() }
+
+// BaseURL is the base URL at which the server plays the provider of that kind.
+func (s *Server) BaseURL(kind string) string { return s.URL() + "/sim/" + kind + "/openai/v1" }
+
+func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+	if !s.enter() {
+		return
+	}
+	defer s.handlers.Done()
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	entry := s.begin(r, body)
+	defer s.end(r.Context(), entry)
+	providerHeaders(w.Header(), entry.ID)
+	switch {
+	case err != nil:
+		writeError(w, http.StatusBadRequest, "", "the body cannot be read")
+	case r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/chat/completions"):
+		s.chat(w, r, entry, body)
+	case r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/models"):
+		writeJSON(w, http.StatusOK, modelList(s.options.Models, entry.Kind))
+	default:
+		writeError(w, http.StatusNotFound, "", "unknown path "+r.URL.Path)
+	}
+}
+
+// providerHeaders are those that a real provider sends and a gateway keeps to itself.
+func providerHeaders(h http.Header, id int64) {
+	h.Set("X-Request-Id", fmt.Sprintf("req_simulated_%d", id))
+	h.Set("Openai-Organization", "org-simulated")
+	h.Set("Openai-Version", "2020-10-01")
+	h.Set("X-Ratelimit-Limit-Requests", "10000")
+	h.Set("X-Ratelimit-Remaining-Requests", "9999")
+	h.Set("Set-Cookie", "simulated=1; Path=/")
+}
+
+// chat answers one chat completion as the script says.
+func (s *Server) chat(w http.ResponseWriter, r *http.Request, e *entry, body []byte) {
+	q, err := parseRequest(body)
+	if err != nil {
+		writeError(w, http.StatusBadRequest, "", err.Error())
+		return
+	}
+	script, err := s.script(r, e.Kind, body, q)
+	if err != nil {
+		writeError(w, http.StatusBadRequest, "", err.Error())
+		return
+	}
+	a := newAnswer(q, &script, s.options.Latency, e.ID)
+	defer func() { e.complete = a.complete }()
+	pause(r.Context(), a.first)
+	for name, values := range script.Header {
+		w.Header()[http.CanonicalHeaderKey(name)] = values
+	}
+	switch {
+	case script.Body != nil:
+		writeRaw(w, script.Status, script.Body)
+	case script.Status != 0:
+		writeFailure(w, &script)
+	case script.End == Cut && script.After == 0:
+		panic(http.ErrAbortHandler)
+	case q.Stream:
+		a.stream(r.Context(), w)
+	default:
+		a.whole(r.Context(), w)
+	}
+}
+
+// pause waits for d. Where the client leaves or the server closes meanwhile, it
+// severs the connection, so that nobody takes what was sent for a whole answer.
+func pause(ctx context.Context, d time.Duration) {
+	if d <= 0 && ctx.Err() == nil {
+		return
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		panic(http.ErrAbortHandler)
+	case <-timer.C:
+	}
+}

@@ -1,0 +1,153 @@
+package fakellm
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"strings"
+)
+
+// Tokens that a prompt has beyond a quarter of its text's bytes.
+const (
+	tokensPerMessage = 4
+	tokensPerPrompt  = 3
+	tokensPerImage   = 85
+)
+
+const maxChoices = 128
+
+type request struct {
+	Model         string    `json:"model"`
+	Messages      []message `json:"messages"`
+	Stream        bool      `json:"stream"`
+	StreamOptions struct {
+		IncludeUsage bool `json:"include_usage"`
+	} `json:"stream_options"`
+	N                   int             `json:"n"`
+	MaxTokens           int             `json:"max_tokens"`
+	MaxCompletionTokens int             `json:"max_completion_tokens"`
+	Tools               []tool          `json:"tools"`
+	ToolChoice          json.RawMessage `json:"tool_choice"`
+	ResponseFormat      struct {
+		Type       string `json:"type"`
+		JSONSchema struct {
+			Schema json.RawMessage `json:"schema"`
+		} `json:"json_schema"`
+	} `json:"response_format"`
+}
+
+type message struct {
+	Role    string          `json:"role"`
+	Content json.RawMessage `json:"content"`
+}
+
+type tool struct {
+	Type     string `json:"type"`
+	Function struct {
+		Name       string          `json:"name"`
+		Parameters json.RawMessage `json:"parameters"`
+	} `json:"function"`
+}
+
+func parseRequest(body []byte) (*request, error) {
+	q := &request{N: 1}
+	if err := json.Unmarshal(body, q); err != nil {
+		return nil, fmt.Errorf("the body is no chat completion request: %w", err)
+	}
+	switch {
+	case q.Model == "":
+		return nil, errors.New("you must provide a model parameter")
+	case len(q.Messages) == 0:
+		return nil, errors.New("messages must not be empty")
+	case q.N < 1 || q.N > maxChoices:
+		return nil, fmt.Errorf("n must be between 1 and %d", maxChoices)
+	}
+	return q, nil
+}
+
+// text is what the message says, and how many images it shows.
+func (m *message) text() (text string, images int) {
+	var parts []struct {
+		Type string `json:"type"`
+		Text string `json:"text"`
+	}
+	if json.Unmarshal(m.Content, &text) == nil || json.Unmarshal(m.Content, &parts) != nil {
+		return text, 0
+	}
+	var b strings.Builder
+	for _, p := range parts {
+		b.WriteString(p.Text)
+		if p.Type == "image_url" {
+			images++
+		}
+	}
+	return b.String(), images
+}
+
+func (q *request) lastUserText() string {
+	for i := len(q.Messages) - 1; i >= 0; i-- {
+		if q.Messages[i].Role == "user" {
+			text, _ := q.Messages[i].text()
+			return text
+		}
+	}
+	return ""
+}
+
+// seed is the same for every request that asks the same of the same model.
+func (q *request) seed() uint64 {
+	h := fnv.New64a()
+	_ = json.NewEncoder(h).Encode([]any{q.Model, q.Messages, q.Tools, q.ToolChoice, q.ResponseFormat})
+	return h.Sum64()
+}
+
+// PromptTokens is what the server reports as the prompt tokens of a chat
+// completion request: a quarter of the bytes of text and tools, rounded up, and
+// small fixed amounts for each message and image. It is 0 for a body that is no
+// such request.
+func PromptTokens(body []byte) int64 {
+	q, err := parseRequest(body)
+	if err != nil {
+		return 0
+	}
+	return q.promptTokens()
+}
+
+func (q *request) promptTokens() int64 {
+	size, fixed := 0, tokensPerPrompt
+	for i := range q.Messages {
+		text, images := q.Messages[i].text()
+		size += len(text)
+		fixed += tokensPerMessage + images*tokensPerImage
+	}
+	for i := range q.Tools {
+		size += len(q.Tools[i].Function.Name) + len(q.Tools[i].Function.Parameters)
+	}
+	return int64(fixed + (size+3)/4)
+}
+
+// maxTokens is the output limit, 0 where there is none.
+func (q *request) maxTokens() int {
+	return max(q.MaxTokens, q.MaxCompletionTokens, 0)
+}
+
+// calls returns the tools of which one is to be called, and whether one was forced by name.
+func (q *request) calls() (tools []tool, forced bool) {
+	if q.Messages[len(q.Messages)-1].Role == "tool" {
+		return nil, false
+	}
+	var named tool
+	switch {
+	case string(q.ToolChoice) == `"none"`:
+		return nil, false
+	case json.Unmarshal(q.ToolChoice, &named) == nil && named.Function.Name != "":
+		forced = true
+	}
+	for _, t := range q.Tools {
+		if t.Type == "function" && (!forced || t.Function.Name == named.Function.Name) {
+			tools = append(tools, t)
+		}
+	}
+	return tools, forced
+}

@@ -1,0 +1,68 @@
+// Package llm holds the words that every other package speaks: endpoints,
+// dialects, token usage, money, the record of one call and the error shown to a
+// caller. It imports the standard library only.
+package llm
+
+// Endpoint is what a caller asks of a model, whatever the dialect.
+type Endpoint uint8
+
+// The endpoints that the gateway serves.
+const (
+	EndpointNone Endpoint = iota
+	EndpointChat
+	EndpointModels
+)
+
+var endpointNames = [...]string{"", "chat", "models"}
+
+// String returns the endpoint's name as it appears in records and labels.
+func (e Endpoint) String() string { return nameOf(endpointNames[:], int(e)) }
+
+// Dialect is a wire format: the shape of requests, replies, streams and errors.
+type Dialect uint8
+
+// The dialects that are known. DialectNone means that an endpoint is not served.
+const (
+	DialectNone Dialect = iota
+	DialectOpenAI
+	DialectAnthropic
+	DialectGemini
+)
+
+var dialectNames = [...]string{"", "openai", "anthropic", "gemini"}
+
+// String returns the dialect's name as it appears in records and labels.
+func (d Dialect) String() string { return nameOf(dialectNames[:], int(d)) }
+
+// Mode says how far the gateway may depart from the model that was named.
+type Mode uint8
+
+// The routing modes of a tenant or a request.
+const (
+	ModeDefault  Mode = iota // not stated: the next wider scope decides
+	ModePinned               // the named model at its own provider
+	ModeObserve              // the named model at its cheapest host; a substitution is only recorded
+	ModeOptimize             // a cheaper model may serve where it is predicted to be as capable
+)
+
+var modeNames = [...]string{"", "pinned", "observe", "optimize"}
+
+// String returns the mode as it is written in configuration and headers.
+func (m Mode) String() string { return nameOf(modeNames[:], int(m)) }
+
+// ParseMode returns the mode that s names; ok is false where s names none.
+func ParseMode(s string) (m Mode, ok bool) {
+	for i, name := range modeNames {
+		if i > 0 && name == s {
+			return Mode(i), true
+		}
+	}
+	return ModeDefault, false
+}
+
+func nameOf(names []string, i int) string {
+	if i < len(names) {
+		return names[i]
+	}
+	return "unknown"
+}

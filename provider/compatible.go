@@ -1,0 +1,97 @@
+package provider
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/generic-corp/halfpenny/llm"
+)
+
+// Compatible is a provider that speaks OpenAI's API, as data.
+type Compatible struct {
+	Name      string
+	Aliases   []string
+	Env       []string // environment variables that hold an API key
+	BaseURL   string   // the provider's own; empty: must be configured
+	NoKey     bool     // works without an API key
+	ChatPath  string   // behind the base URL; empty: /chat/completions
+	KeyHeader string   // header of the API key; empty: Authorization: Bearer
+	// Fields are the chat fields that the provider honours; empty: it answers for itself.
+	// It is set where a provider documents that it drops others in silence.
+	Fields []string
+	// NoStreamOptions: streams carry usage unasked, and stream_options is refused.
+	NoStreamOptions bool
+	// RoutesItself: the provider understands OpenRouter's fields models and provider.
+	RoutesItself bool
+}
+
+// compatible registers c.
+func compatible(c Compatible) struct{} {
+	if c.ChatPath == "" {
+		c.ChatPath = "/chat/completions"
+	}
+	return register(Kind{
+		Name: c.Name, Aliases: c.Aliases, Env: c.Env, BaseURL: c.BaseURL, NoKey: c.NoKey,
+		New: func(baseURL string) (Adapter, error) {
+			chat, err := url.Parse(strings.TrimSuffix(baseURL, "/") + c.ChatPath)
+			if err != nil {
+				return nil, fmt.Errorf("cannot read the base URL of provider %s: %w", c.Name, err)
+			}
+			return &compatibleAdapter{Compatible: c, chat: chat}, nil
+		},
+	})
+}
+
+// compatibleAdapter is a Compatible at one base URL.
+type compatibleAdapter struct {
+	Compatible
+	chat *url.URL // shared by all requests, so never changed
+}
+
+var (
+	_ Adapter     = (*compatibleAdapter)(nil)
+	_ FieldFilter = (*compatibleAdapter)(nil)
+	_ UsageAsker  = (*compatibleAdapter)(nil)
+	_ Router      = (*compatibleAdapter)(nil)
+)
+
+// Name returns the provider's kind.
+func (a *compatibleAdapter) Name() string { return a.Compatible.Name }
+
+// Dialect is OpenAI's at the chat endpoint.
+func (a *compatibleAdapter) Dialect(e llm.Endpoint) llm.Dialect {
+	if e == llm.EndpointChat {
+		return llm.DialectOpenAI
+	}
+	return llm.DialectNone
+}
+
+// Prepare addresses the chat endpoint and adds the API key.
+func (a *compatibleAdapter) Prepare(r *http.Request, e llm.Endpoint, _, secret string) error {
+	if e != llm.EndpointChat {
+		return fmt.Errorf("BUG: provider %s does not serve endpoint %s", a.Name(), e)
+	}
+	r.URL, r.Host = a.chat, a.chat.Host
+	switch {
+	case secret == "":
+	case a.KeyHeader != "":
+		r.Header[a.KeyHeader] = []string{secret}
+	default:
+		r.Header["Authorization"] = []string{"Bearer " + secret}
+	}
+	return nil
+}
+
+// Accepts reports whether the provider honours a top-level field of a chat request.
+func (a *compatibleAdapter) Accepts(_ llm.Endpoint, field string) bool {
+	return len(a.Fields) == 0 || slices.Contains(a.Fields, field)
+}
+
+// AskForUsage reports whether a stream carries usage only when stream_options asks for it.
+func (a *compatibleAdapter) AskForUsage() bool { return !a.NoStreamOptions }
+
+// Routes reports whether the provider takes OpenRouter's routing fields.
+func (a *compatibleAdapter) Routes() bool { return a.RoutesItself }

@@ -1,0 +1,86 @@
+// Package provider knows the upstream providers: how a request is addressed and
+// signed, which fields each accepts, and how to read the usage that it reports.
+// A provider is one file that registers itself.
+package provider
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+
+	"github.com/generic-corp/halfpenny/llm"
+)
+
+// Adapter is one upstream provider at one base URL.
+type Adapter interface {
+	// Name is the provider's kind, such as "openai".
+	Name() string
+	// Dialect is the wire format that the provider speaks at an endpoint; DialectNone: not served.
+	Dialect(e llm.Endpoint) llm.Dialect
+	// Prepare sets the URL and the credentials of r, whose body is set, so that it can be signed.
+	Prepare(r *http.Request, e llm.Endpoint, model, secret string) error
+}
+
+// FieldFilter is the optional ability of an Adapter to accept only some request fields.
+type FieldFilter interface {
+	// Accepts reports whether the provider honours a top-level request field.
+	Accepts(e llm.Endpoint, field string) bool
+}
+
+// Kind is a provider before it has a base URL.
+type Kind struct {
+	Name    string
+	Aliases []string // other names in a model prefix, such as "google"
+	Env     []string // environment variables that hold an API key, first found wins
+	BaseURL string   // the provider's own; empty: must be configured
+	NoKey   bool     // works without an API key (ollama, vllm)
+	New     func(baseURL string) (Adapter, error)
+}
+
+var kinds = map[string]Kind{}
+
+// register adds a kind; it is called from the variable declarations of the provider files.
+func register(k Kind) struct{} {
+	if _, taken := kinds[k.Name]; taken {
+		panic(fmt.Sprintf("BUG: provider kind %q registered twice", k.Name))
+	}
+	kinds[k.Name] = k
+	return struct{}{}
+}
+
+// Lookup returns the kind of that name.
+func Lookup(name string) (Kind, bool) {
+	k, ok := kinds[name]
+	return k, ok
+}
+
+// Kinds returns all kinds by name.
+func Kinds() []Kind {
+	all := make([]Kind, 0, len(kinds))
+	for _, k := range kinds {
+		all = append(all, k)
+	}
+	slices.SortFunc(all, func(a, b Kind) int {
+		switch {
+		case a.Name < b.Name:
+			return -1
+		case a.Name > b.Name:
+			return 1
+		}
+		return 0
+	})
+	return all
+}
+
+// UsageAsker is the optional ability of an Adapter whose streams carry usage only on request.
+type UsageAsker interface {
+	// AskForUsage reports whether stream_options.include_usage must be set to be told the usage of a stream.
+	AskForUsage() bool
+}
+
+// Router is the optional ability of an Adapter whose provider chooses among providers itself.
+type Router interface {
+	// Routes reports whether the provider takes OpenRouter's fields models and
+	// provider; they are kept from all others.
+	Routes() bool
+}

@@ -1,0 +1,103 @@
+package provider
+
+import (
+	"bytes"
+	"errors"
+)
+
+// maxEvent bounds the bytes of one event that are held back.
+const maxEvent = 16 << 20
+
+// ErrEventTooLarge says that an event of a stream exceeds 16 MiB.
+var ErrEventTooLarge = errors.New("an event of the stream is larger than 16 MiB")
+
+// Events cuts a passing byte stream into whole server-sent events, whatever the
+// boundaries of the reads (WHATWG HTML, 9.2). The zero value is ready.
+type Events struct {
+	buf  []byte // events that had to be put together, then the unfinished one
+	used int    // bytes of buf that have been handed out
+}
+
+// Feed returns the events that p completes, one behind the other, each with its
+// blank line; what remains is kept for the next Feed. The result aliases p or the
+// Events and is valid until the next Feed.
+func (e *Events) Feed(p []byte) (whole []byte, err error) {
+	e.buf = append(e.buf[:0], e.buf[e.used:]...)
+	e.used = 0
+	if len(e.buf) == 0 {
+		n := wholeLength(p)
+		e.buf = append(e.buf, p[n:]...)
+		return p[:n], nil
+	}
+	if len(e.buf)+len(p) > maxEvent {
+		return nil, ErrEventTooLarge
+	}
+	e.buf = append(e.buf, p...)
+	e.used = wholeLength(e.buf)
+	return e.buf[:e.used], nil
+}
+
+// Rest returns what follows the last whole event. It is valid until the next Feed.
+func (e *Events) Rest() []byte { return e.buf[e.used:] }
+
+// NextEvent cuts the first event off what Feed returned.
+func NextEvent(whole []byte) (event, rest []byte) {
+	n := eventLength(whole)
+	return whole[:n], whole[n:]
+}
+
+// wholeLength returns the length of the whole events at the start of b.
+func wholeLength(b []byte) int {
+	total := 0
+	for {
+		n := eventLength(b[total:])
+		if n == 0 {
+			return total
+		}
+		total += n
+	}
+}
+
+// eventLength returns the length of the first event of b with its blank line; 0: none is complete.
+func eventLength(b []byte) int {
+	for i := 0; ; {
+		n := bytes.IndexByte(b[i:], '\n')
+		if n < 0 {
+			return 0
+		}
+		i += n + 1
+		switch {
+		case i < len(b) && b[i] == '\n':
+			return i + 1
+		case i+1 < len(b) && b[i] == '\r' && b[i+1] == '\n':
+			return i + 2
+		}
+	}
+}
+
+// Data appends the data of an event to dst: its data lines, joined by newlines.
+// Where there is one such line it is returned as it lies, without a copy.
+func Data(dst, event []byte) []byte {
+	first := true
+	var data []byte
+	for len(event) > 0 {
+		line := event
+		if i := bytes.IndexByte(event, '\n'); i >= 0 {
+			line, event = event[:i], event[i+1:]
+		} else {
+			event = nil
+		}
+		value, ok := bytes.CutPrefix(bytes.TrimSuffix(line, []byte("\r")), []byte("data:"))
+		if !ok {
+			continue
+		}
+		value = bytes.TrimPrefix(value, []byte(" "))
+		if first {
+			data, first = value, false
+			continue
+		}
+		data = append(append(append(dst, data...), '\n'), value...)
+		dst = data[:0:0]
+	}
+	return data
+}

@@ -1,0 +1,43 @@
+package provider
+
+import (
+	"github.com/generic-corp/halfpenny/internal/jsonscan"
+	"github.com/generic-corp/halfpenny/llm"
+)
+
+// Translator turns one dialect into another for one call. Its methods append to
+// dst, return it, and keep no reference to src.
+type Translator interface {
+	// Request turns the caller's body into the provider's.
+	Request(dst, src []byte) ([]byte, error)
+	// Reply turns the provider's whole reply into the caller's.
+	Reply(dst, src []byte) ([]byte, error)
+	// Event turns one event of the provider's stream, with its blank line, into what the caller gets: nothing, one or several events.
+	Event(dst, src []byte) ([]byte, error)
+}
+
+// Untouched is the optional ability of a Translator to leave replies as they are.
+type Untouched interface {
+	// Untouched reports whether replies and events pass byte for byte, so that nothing need be cut into events.
+	Untouched() bool
+}
+
+// Call is what a Translator must know of the call.
+type Call struct {
+	Send          string            // the model name to send
+	Named         string            // the model name that the caller's body carries
+	Model         jsonscan.Member   // the body's model
+	StreamOptions jsonscan.Member   // the body's stream_options; its Value is nil if it has none
+	Drop          []jsonscan.Member // members that are for the gateway, not for the provider, in their order
+	AskUsage      bool              // the stream must be asked for its usage, which the caller did not do
+	DropUsage     bool              // the chunk that carries nothing but usage is not for the caller
+}
+
+// NewTranslator returns the translator from the caller's dialect to the
+// provider's, or nil if there is none.
+func NewTranslator(client, upstream llm.Dialect, c Call) Translator {
+	if client == llm.DialectOpenAI && upstream == llm.DialectOpenAI {
+		return &openaiOpenai{call: c}
+	}
+	return nil
+}

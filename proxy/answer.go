@@ -1,0 +1,115 @@
+package proxy
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/generic-corp/halfpenny/internal/jsonscan"
+	"github.com/generic-corp/halfpenny/llm"
+	"github.com/generic-corp/halfpenny/router"
+)
+
+// maxHeldReply is the size up to which a reply is held until it is complete, in bytes.
+const maxHeldReply = 32 << 20
+
+// answer takes the reply of a provider that accepted the request: a stream is
+// relayed as it comes, anything else is held until it is complete.
+func (a *attempt) answer(resp *http.Response) (bool, *llm.Error) {
+	content := resp.Header.Get("Content-Type")
+	if strings.HasPrefix(content, "text/event-stream") || a.body.stream && !strings.HasPrefix(content, "application/json") {
+		return a.stream(resp)
+	}
+	return a.hold(resp)
+}
+
+var replyPool = sync.Pool{New: func() any { b := make([]byte, 0, 16<<10); return &b }}
+
+// hold reads a whole reply, prices it and answers with its cost in the headers.
+func (a *attempt) hold(resp *http.Response) (bool, *llm.Error) {
+	buf := replyPool.Get().(*[]byte)
+	defer replyPool.Put(buf)
+	body, err := a.readAll((*buf)[:0], resp.Body)
+	*buf = body[:0]
+	if err == nil && len(body) > maxHeldReply {
+		return a.oversized(resp, body)
+	}
+	if err != nil {
+		return a.unanswered(err)
+	}
+	if what := notAReply(body); what != "" {
+		a.meter.Reply(body)
+		return a.malformed(what)
+	}
+	a.meter.Reply(body)
+	a.settle(llm.OutcomeOK)
+	a.well()
+	a.record.FirstByte = time.Since(a.start)
+	a.finish(llm.OutcomeOK, resp.StatusCode)
+	passDown(&a.http.Response.Header, resp.Header)
+	a.facts(false)
+	a.http.SetStatusCode(resp.StatusCode)
+	out, terr := a.translator.Reply(a.http.Response.SwapBody(nil)[:0], body)
+	if terr != nil {
+		return true, &llm.Error{Status: http.StatusBadGateway, Code: "upstream_unavailable", Message: "The provider's reply could not be translated.", Cause: terr}
+	}
+	a.http.Response.SwapBody(out)
+	return true, nil
+}
+
+// well tells of a provider that answered, and how fast it was.
+func (a *attempt) well() {
+	e, h := a.entry, a.gateway.Health
+	h.OK(e.Provider, a.candidate.Secret)
+	speed := 0.0
+	if writing := e.Latency - e.FirstByte; a.streaming && writing > 0 {
+		speed = float64(e.Usage.OutputTokens()) / writing.Seconds()
+	}
+	h.Observe(e.Provider, e.FirstByte, speed)
+}
+
+// notAReply says why a body is no chat completion; empty: it is one.
+func notAReply(body []byte) string {
+	if _, err := jsonscan.Members(nil, body); err != nil {
+		return "a reply that is no JSON object"
+	}
+	return ""
+}
+
+// malformed ends an attempt whose reply was complete but is none.
+func (a *attempt) malformed(what string) (bool, *llm.Error) {
+	a.settle(llm.OutcomeError)
+	a.report(router.FailureFault, 0)
+	a.failures = append(a.failures, failure{provider: a.entry.Provider, what: what})
+	return false, nil
+}
+
+// readAll appends up to maxHeldReply+1 bytes of r to dst.
+func (a *attempt) readAll(dst []byte, r io.Reader) ([]byte, error) {
+	for len(dst) <= maxHeldReply {
+		if len(dst) == cap(dst) {
+			dst = append(dst, 0)[:len(dst)]
+		}
+		n, err := r.Read(dst[len(dst):cap(dst)])
+		if n > 0 && a.entry.FirstByte == 0 {
+			a.entry.FirstByte = time.Since(a.entry.At)
+		}
+		dst = dst[:len(dst)+n]
+		if err == io.EOF {
+			return dst, nil
+		}
+		if err != nil {
+			return dst, err
+		}
+		a.timer.Reset(a.gateway.IdleTimeout)
+	}
+	return dst, nil
+}
+
+// readUpTo returns at most limit bytes of r; what cannot be read is left out.
+func readUpTo(r io.Reader, limit int64) []byte {
+	b, _ := io.ReadAll(io.LimitReader(r, limit))
+	return b
+}

@@ -1,0 +1,315 @@
+package proxy
+
+import (
+	"bytes"
+	"strconv"
+	"unicode/utf8"
+	"unsafe"
+
+	"github.com/tidwall/gjson"
+
+	"github.com/generic-corp/halfpenny/internal/jsonscan"
+	"github.com/generic-corp/halfpenny/llm"
+	"github.com/generic-corp/halfpenny/pricing"
+	"github.com/generic-corp/halfpenny/router"
+)
+
+// body is what the gateway reads of a chat request, where it lies: everything
+// aliases the request's bytes and is valid until the handler returns.
+type body struct {
+	raw     []byte
+	members []jsonscan.Member
+	fields  []string          // names of the members that ask for something
+	steers  []jsonscan.Member // OpenRouter's routing fields
+
+	model         jsonscan.Member
+	named         string // the model's name, a copy
+	stream        bool
+	streamOptions jsonscan.Member
+	wantsUsage    bool // stream_options.include_usage
+
+	messages, tools, format []byte
+	maxOutput, choices      int64
+	needs                   router.Needs
+	turns, toolCount        int
+
+	fallbacks, only, order []string // OpenRouter's models and provider
+	sort                   string
+	maxPrompt, maxOutPrice llm.Rate
+}
+
+// read validates raw as a chat request and finds what the gateway needs in it.
+func (b *body) read(raw []byte) *llm.Error {
+	b.raw = raw
+	var err error
+	b.members, err = jsonscan.Members(b.members[:0], raw)
+	if err != nil {
+		return llm.Invalid("", "The request's body is not valid JSON: "+err.Error()+".")
+	}
+	for i := range b.members {
+		m := &b.members[i]
+		if name := unsafe.String(unsafe.SliceData(m.Name), len(m.Name)); !router.Inert(name, m.Value) {
+			b.fields = append(b.fields, name)
+		}
+		if err := b.member(m); err != nil {
+			return err
+		}
+	}
+	switch {
+	case b.model.Value == nil:
+		return llm.Invalid("model", "The field 'model' is missing.")
+	case b.messages == nil:
+		return llm.Invalid("messages", "The field 'messages' is missing.")
+	}
+	return nil
+}
+
+// member reads one top-level member. A member that decides where the request
+// goes, or what it costs, may not come twice: JSON leaves open which one counts.
+func (b *body) member(m *jsonscan.Member) *llm.Error {
+	switch string(m.Name) {
+	case "model":
+		return first(b.model.Value == nil, m, b.readModel)
+	case "messages":
+		return first(b.messages == nil, m, b.readMessages)
+	case "stream":
+		return readBool(m, &b.stream)
+	case "stream_options":
+		return first(b.streamOptions.Value == nil, m, b.readStreamOptions)
+	case "max_tokens", "max_completion_tokens":
+		return readCount(m, &b.maxOutput)
+	case "n":
+		return readCount(m, &b.choices)
+	case "tools":
+		return first(b.tools == nil, m, b.readTools)
+	case "functions":
+		if b.toolCount == 0 {
+			return b.readTools(m)
+		}
+	case "response_format":
+		return first(b.format == nil, m, b.readFormat)
+	case "modalities":
+		if bytes.Contains(m.Value, []byte(`"audio"`)) {
+			b.needs.Output |= pricing.Audio
+		}
+	case "models":
+		b.steers = append(b.steers, *m)
+		return readStrings(m.Value, "models", &b.fallbacks)
+	case "provider":
+		b.steers = append(b.steers, *m)
+		return b.readProvider(m.Value)
+	}
+	return nil
+}
+
+func first(is bool, m *jsonscan.Member, read func(m *jsonscan.Member) *llm.Error) *llm.Error {
+	if !is {
+		return llm.Invalid(string(m.Name), "The field '"+string(m.Name)+"' appears twice.")
+	}
+	return read(m)
+}
+
+// maxModelName bounds a model's name in bytes.
+const maxModelName = 256
+
+func (b *body) readModel(m *jsonscan.Member) *llm.Error {
+	if m.Value[0] != '"' {
+		return llm.Invalid("model", "The field 'model' must be a string.")
+	}
+	b.model, b.named = *m, gjson.ParseBytes(m.Value).String()
+	switch {
+	case b.named == "":
+		return llm.Invalid("model", "The field 'model' is empty.")
+	case len(b.named) > maxModelName || !printable(b.named):
+		return llm.Invalid("model", "The field 'model' is not a model's name.")
+	}
+	return nil
+}
+
+// printable reports whether s is UTF-8 without control characters.
+func printable(s string) bool {
+	if !utf8.ValidString(s) {
+		return false
+	}
+	for i := range len(s) {
+		if s[i] < 0x20 || s[i] == 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
+func readBool(m *jsonscan.Member, dst *bool) *llm.Error {
+	switch string(m.Value) {
+	case "true":
+		*dst = true
+	case "false", "null":
+	default:
+		return llm.Invalid(string(m.Name), "The field '"+string(m.Name)+"' must be true or false.")
+	}
+	return nil
+}
+
+// readCount reads a positive integer, or null, and keeps the largest of several fields.
+func readCount(m *jsonscan.Member, dst *int64) *llm.Error {
+	if string(m.Value) == "null" {
+		return nil
+	}
+	n, err := strconv.ParseInt(string(m.Value), 10, 32)
+	if err != nil || n < 1 {
+		return llm.Invalid(string(m.Name), "The field '"+string(m.Name)+"' must be a positive integer.")
+	}
+	*dst = max(*dst, n)
+	return nil
+}
+
+func (b *body) readStreamOptions(m *jsonscan.Member) *llm.Error {
+	if m.Value[0] != '{' && string(m.Value) != "null" {
+		return llm.Invalid("stream_options", "The field 'stream_options' must be an object.")
+	}
+	b.streamOptions = *m
+	b.wantsUsage = gjson.GetBytes(m.Value, "include_usage").Bool()
+	return nil
+}
+
+func (b *body) readTools(m *jsonscan.Member) *llm.Error {
+	if m.Value[0] != '[' {
+		if string(m.Value) == "null" {
+			return nil
+		}
+		return llm.Invalid(string(m.Name), "The field '"+string(m.Name)+"' must be an array.")
+	}
+	b.tools = m.Value
+	jsonscan.Items(m.Value, func(_, _ []byte) { b.toolCount++ })
+	b.needs.Tools = b.toolCount > 0
+	return nil
+}
+
+func (b *body) readFormat(m *jsonscan.Member) *llm.Error {
+	if string(m.Value) == "null" {
+		return nil
+	}
+	if m.Value[0] != '{' {
+		return llm.Invalid("response_format", "The field 'response_format' must be an object.")
+	}
+	b.format = m.Value
+	switch gjson.GetBytes(m.Value, "type").Str {
+	case "json_object":
+		b.needs.JSONObject = true
+	case "json_schema":
+		b.needs.JSONSchema = true
+	}
+	return nil
+}
+
+func (b *body) readMessages(m *jsonscan.Member) *llm.Error {
+	if m.Value[0] != '[' {
+		return llm.Invalid("messages", "The field 'messages' must be an array.")
+	}
+	b.messages = m.Value
+	bad := -1
+	jsonscan.Items(m.Value, func(_, message []byte) {
+		if message[0] != '{' && bad < 0 {
+			bad = b.turns
+		}
+		b.turns++
+		b.readMessage(message)
+	})
+	switch {
+	case b.turns == 0:
+		return llm.Invalid("messages", "The field 'messages' must not be empty.")
+	case bad >= 0:
+		param := "messages[" + strconv.Itoa(bad) + "]"
+		return llm.Invalid(param, "The field '"+param+"' must be an object.")
+	}
+	return nil
+}
+
+// readMessage notes what a message needs of a model.
+func (b *body) readMessage(message []byte) {
+	jsonscan.Items(message, func(name, value []byte) {
+		switch string(name) {
+		case "role":
+			switch string(value) {
+			case `"assistant"`:
+				b.needs.Conversation = true
+			case `"tool"`, `"function"`:
+				b.needs.ToolChain = true
+			}
+		case "tool_calls", "function_call":
+			b.needs.ToolChain = b.needs.ToolChain || value[0] == '[' && len(value) > 2 || value[0] == '{'
+		case "content":
+			if value[0] == '[' {
+				jsonscan.Items(value, func(_, part []byte) { b.readPart(part) })
+			}
+		}
+	})
+}
+
+func (b *body) readPart(part []byte) {
+	jsonscan.Items(part, func(name, value []byte) {
+		if string(name) != "type" {
+			return
+		}
+		switch string(value) {
+		case `"image_url"`:
+			b.needs.Input |= pricing.Image
+		case `"input_audio"`:
+			b.needs.Input |= pricing.Audio
+		case `"video_url"`:
+			b.needs.Input |= pricing.Video
+		case `"file"`:
+			b.needs.Input |= pricing.PDF
+		}
+	})
+}
+
+// readProvider reads OpenRouter's provider preferences: https://openrouter.ai/docs/features/provider-routing
+func (b *body) readProvider(value []byte) *llm.Error {
+	if value[0] != '{' {
+		return nil
+	}
+	p := gjson.ParseBytes(value)
+	if err := readStrings([]byte(p.Get("order").Raw), "provider.order", &b.order); err != nil {
+		return err
+	}
+	if err := readStrings([]byte(p.Get("only").Raw), "provider.only", &b.only); err != nil {
+		return err
+	}
+	b.sort = p.Get("sort").String()
+	if err := readPrice(p.Get("max_price.prompt"), "provider.max_price.prompt", &b.maxPrompt); err != nil {
+		return err
+	}
+	return readPrice(p.Get("max_price.completion"), "provider.max_price.completion", &b.maxOutPrice)
+}
+
+// readPrice reads a price in dollars per million tokens, a number or a string of
+// one. A nano-dollar per million tokens is a femto-dollar per token.
+func readPrice(price gjson.Result, param string, dst *llm.Rate) *llm.Error {
+	if !price.Exists() {
+		return nil
+	}
+	m, err := llm.ParseMoney(price.String())
+	if err != nil || m < 0 {
+		return llm.Invalid(param, "The field '"+param+"' must be a price in dollars per million tokens.")
+	}
+	*dst = llm.Rate(m)
+	return nil
+}
+
+// readStrings reads an array of strings; nothing and null are none.
+func readStrings(value []byte, param string, dst *[]string) *llm.Error {
+	if len(value) == 0 || string(value) == "null" {
+		return nil
+	}
+	ok := value[0] == '['
+	jsonscan.Items(value, func(name, item []byte) {
+		s := gjson.ParseBytes(item)
+		ok = ok && name == nil && s.Type == gjson.String && printable(s.Str)
+		*dst = append(*dst, s.String())
+	})
+	if !ok {
+		return llm.Invalid(param, "The field '"+param+"' must be an array of strings.")
+	}
+	return nil
+}

@@ -1,0 +1,317 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/generic-corp/halfpenny/internal/http1"
+	"github.com/generic-corp/halfpenny/llm"
+	"github.com/generic-corp/halfpenny/provider"
+	"github.com/generic-corp/halfpenny/router"
+)
+
+// failure is one attempt that failed, as the caller is told of it.
+type failure struct {
+	provider string
+	status   int // 0: no answer
+	what     string
+	err      *llm.Error // the provider's own error; nil: it gave none
+}
+
+// forward tries the candidates in their order until one answers.
+func (c *call) forward() *llm.Error {
+	c.open()
+	for i := range c.decision.Candidates {
+		answered, err := c.try(&c.decision.Candidates[i])
+		if answered {
+			return err
+		}
+		if c.context.Err() != nil {
+			c.finish(llm.OutcomeCanceled, statusClientGone)
+			return errGone()
+		}
+	}
+	err := c.exhausted()
+	c.finish(llm.OutcomeError, err.Status)
+	return err
+}
+
+// statusClientGone is nginx's status for a client that closed its request.
+const statusClientGone = 499
+
+func errGone() *llm.Error {
+	return &llm.Error{Status: statusClientGone, Message: "The client closed the request."}
+}
+
+// open begins the record and watches the client.
+func (c *call) open() {
+	t, d := c.caller.Tenant, &c.decision
+	c.record = &llm.Record{
+		ID: c.id, TenantID: t.ID, Slug: t.Slug, KeyID: c.caller.Key.ID, Test: c.caller.Key.Test,
+		At: c.start, Endpoint: llm.EndpointChat, Dialect: llm.DialectOpenAI, Mode: d.Mode, Stream: c.body.stream,
+		Requested: c.body.named, Task: c.body.task(c.query.InputTokens), Tags: c.tags,
+		Considered: d.Considered, Rejected: d.Rejected, BaselineKind: d.BaselineKind, BaselineName: d.BaselineName, Substitution: d.Substitution,
+		Attempts: make([]llm.Attempt, 0, 1),
+	}
+	c.context, c.cancel = context.WithCancelCause(context.Background())
+	c.watch = watch(c.http.Conn(), func() { c.cancel(errClientGone) })
+}
+
+// task is a label of what is asked, in none of its own words.
+func (b *body) task(tokens int64) string {
+	label := "chat, ~" + strconv.FormatInt(tokens, 10) + " tokens"
+	if b.toolCount > 0 {
+		label += ", " + strconv.Itoa(b.toolCount) + " tools"
+	}
+	if b.needs.JSONObject || b.needs.JSONSchema {
+		label += ", structured"
+	}
+	if b.needs.Input != 0 {
+		label += ", multimodal"
+	}
+	if b.turns > 2 {
+		label += ", " + strconv.Itoa(b.turns) + " messages"
+	}
+	return label
+}
+
+// attempt is one candidate's turn.
+type attempt struct {
+	*call
+	candidate  *router.Candidate
+	entry      *llm.Attempt
+	meter      provider.Meter
+	translator provider.Translator
+	timer      *time.Timer // ends the attempt when the provider is silent for too long
+	cancel     context.CancelCauseFunc
+	reply      io.ReadCloser // the provider's reply; nil: none came
+}
+
+// try sends the request to one candidate. answered is true when the caller has
+// got its answer, or the error that it is to get; otherwise the next may try.
+func (c *call) try(candidate *router.Candidate) (answered bool, _ *llm.Error) {
+	a, ctx := c.attempt(candidate)
+	defer func() {
+		if !c.streaming {
+			a.release()
+		}
+	}()
+	r, err := a.prepare(ctx)
+	if err != nil {
+		return a.refuse(err)
+	}
+	if err := c.gateway.Ledger.Started(c.record); err != nil {
+		return a.refuse(llm.Unavailable("The call could not be put on record, so it was not made.", err))
+	}
+	a.timer = time.AfterFunc(c.gateway.HeaderTimeout, func() { a.cancel(errTimeout) })
+	resp, rerr := c.gateway.Upstream.RoundTrip(r)
+	if rerr != nil {
+		return a.unanswered(rerr)
+	}
+	a.entry.Status, a.reply = resp.StatusCode, resp.Body
+	if resp.StatusCode >= 300 {
+		return a.rejected(resp)
+	}
+	return a.answer(resp)
+}
+
+// release frees what the attempt holds.
+func (a *attempt) release() {
+	if a.timer != nil {
+		a.timer.Stop()
+	}
+	if a.reply != nil {
+		_ = a.reply.Close()
+	}
+	a.cancel(errEnded)
+}
+
+// attempt enters a new attempt in the record.
+func (c *call) attempt(candidate *router.Candidate) (*attempt, context.Context) {
+	t := candidate.Target
+	c.record.Attempts = append(c.record.Attempts, llm.Attempt{
+		N: len(c.record.Attempts) + len(c.record.Unsent) + 1, Provider: t.Account.Name, Model: t.ID, Sent: t.Sent, At: time.Now(),
+		Simulated: t.Account.Simulated, EstimatedInput: c.query.InputTokens, EstimatedOutput: c.gateway.outputs.median(t.ID, c.body.maxOutput),
+		Priced: candidate.Cost.Valid, Rates: candidate.Rates,
+	})
+	a := &attempt{call: c, candidate: candidate, entry: &c.record.Attempts[len(c.record.Attempts)-1]}
+	c.record.Provider, c.record.Model, c.record.Simulated = t.Account.Name, t.ID, t.Account.Simulated
+	c.record.Reason = candidate.Reason
+	if len(c.failures) > 0 {
+		c.record.Reason = llm.ReasonFallback
+	}
+	ctx, cancel := context.WithCancelCause(c.context)
+	a.cancel = cancel
+	return a, ctx
+}
+
+// prepare builds the provider's request: body, address and credentials.
+func (a *attempt) prepare(ctx context.Context) (*http.Request, *llm.Error) {
+	t, b := a.candidate.Target, &a.body
+	upstream := t.Account.Adapter.Dialect(llm.EndpointChat)
+	asker, _ := t.Account.Adapter.(provider.UsageAsker)
+	annotate := a.annotates()
+	drop := b.steers
+	if router, ok := t.Account.Adapter.(provider.Router); ok && router.Routes() {
+		drop = nil
+	}
+	ask := b.stream && !b.wantsUsage && asker != nil && asker.AskForUsage()
+	a.translator = provider.NewTranslator(llm.DialectOpenAI, upstream, provider.Call{
+		Send: t.Sent, Named: b.named, Model: b.model, StreamOptions: b.streamOptions, AskUsage: ask, DropUsage: ask && !annotate, Drop: drop,
+	})
+	a.meter = provider.NewMeter(llm.EndpointChat, upstream, a.gateway.Estimator.Text)
+	if a.translator == nil || a.meter == nil {
+		return nil, llm.Unavailable("The provider's dialect is not spoken.", fmt.Errorf("BUG: no translator to %s", upstream))
+	}
+	sent, err := a.translator.Request(nil, b.raw)
+	if err != nil {
+		return nil, &llm.Error{Status: 400, Message: "The request cannot be expressed for the provider: " + err.Error(), Cause: err}
+	}
+	r := (&http.Request{
+		Method: http.MethodPost, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: upHeader(&a.http.Request.Header), Body: &http1.Body{Bytes: sent}, ContentLength: int64(len(sent)),
+	}).WithContext(ctx)
+	if err := t.Account.Adapter.Prepare(r, llm.EndpointChat, t.Sent, a.candidate.Secret); err != nil {
+		return nil, llm.Unavailable("The provider's request could not be prepared.", err)
+	}
+	return r, nil
+}
+
+// annotates reports whether the caller wants cost and route in the stream's usage chunk.
+func (c *call) annotates() bool {
+	return c.body.stream && string(c.http.Request.Header.Peek("X-Halfpenny-Usage")) == "1"
+}
+
+// refuse ends a call in which the gateway could not do its own part: this attempt was not made.
+func (a *attempt) refuse(err *llm.Error) (bool, *llm.Error) {
+	c := a.call
+	c.record.Attempts = c.record.Attempts[:len(c.record.Attempts)-1]
+	if len(c.record.Attempts) > 0 {
+		c.finish(llm.OutcomeError, err.Status)
+	} else {
+		c.record = nil
+	}
+	return true, err
+}
+
+// unanswered ends an attempt whose provider sent no reply.
+func (a *attempt) unanswered(err error) (bool, *llm.Error) {
+	outcome, what := classify(err)
+	a.settle(outcome)
+	if outcome == llm.OutcomeCanceled {
+		return false, nil
+	}
+	a.report(router.FailureFault, 0)
+	a.failures = append(a.failures, failure{provider: a.entry.Provider, what: what})
+	if outcome == llm.OutcomeUnsent {
+		a.unsent()
+	}
+	return false, nil
+}
+
+// unsent moves the attempt to those of which certainly no byte was sent.
+func (a *attempt) unsent() {
+	r := a.record
+	r.Unsent = append(r.Unsent, *a.entry)
+	r.Attempts = r.Attempts[:len(r.Attempts)-1]
+}
+
+// classify tells how a round trip failed.
+func classify(err error) (llm.Outcome, string) {
+	dial := new(http1.DialError)
+	switch {
+	case errors.Is(err, errClientGone):
+		return llm.OutcomeCanceled, "the client has gone"
+	case errors.As(err, &dial):
+		return llm.OutcomeUnsent, "no connection"
+	case errors.Is(err, errTimeout):
+		return llm.OutcomeTimeout, "no answer in time"
+	}
+	return llm.OutcomeCut, "the connection failed"
+}
+
+// maxErrorBody bounds what is read of a provider's error reply, in bytes.
+const maxErrorBody = 64 << 10
+
+// rejected ends an attempt that the provider answered with an error.
+func (a *attempt) rejected(resp *http.Response) (bool, *llm.Error) {
+	body := readUpTo(resp.Body, maxErrorBody)
+	err := upstreamError(resp.StatusCode, resp.Header, body)
+	if resp.StatusCode < 400 { // a redirect is never followed: it is no answer
+		err = &llm.Error{Status: http.StatusBadGateway, Code: "upstream_unavailable", Upstream: true, Message: fmt.Sprintf("The provider answered with a redirect (status %d).", resp.StatusCode)}
+	}
+	if string(body) != "" {
+		a.meter.Reply(body)
+	}
+	a.settle(llm.OutcomeError)
+	class, next := failureClass(resp.StatusCode)
+	a.report(class, err.RetryAfter)
+	a.failures = append(a.failures, failure{provider: a.entry.Provider, status: resp.StatusCode, err: err})
+	if next && len(a.decision.Candidates) > 1 {
+		return false, nil
+	}
+	passDownError(a, resp.Header)
+	a.finish(llm.OutcomeError, err.Status)
+	return true, err
+}
+
+func passDownError(a *attempt, h http.Header) {
+	for _, name := range []string{"Retry-After-Ms", "Openai-Processing-Ms"} {
+		if v := h.Get(name); v != "" {
+			a.http.Response.Header.Set(name, v)
+		}
+	}
+}
+
+// failureClass sorts a provider's status into the four classes, and says whether
+// another candidate may do better: the caller's own mistakes are its answer.
+func failureClass(status int) (class router.FailureClass, next bool) {
+	switch {
+	case status == 401 || status == 402 || status == 403:
+		return router.FailureAuth, true
+	case status == 404:
+		return router.FailureCaller, true
+	case status == 429:
+		return router.FailureQuota, true
+	case status == 408 || status >= 500 || status < 400:
+		return router.FailureFault, true
+	}
+	return router.FailureCaller, false
+}
+
+func (a *attempt) report(class router.FailureClass, retryAfter time.Duration) {
+	a.gateway.Health.Report(a.candidate.Target.Account.Name, a.candidate.Secret, class, retryAfter)
+}
+
+// exhausted is the answer when no candidate answered.
+func (c *call) exhausted() *llm.Error {
+	if len(c.failures) == 1 && c.failures[0].err != nil {
+		return c.failures[0].err
+	}
+	status, wait := 503, time.Second
+	said := make([]string, len(c.failures))
+	for i, f := range c.failures {
+		said[i] = f.provider + ": " + f.text()
+		switch {
+		case f.err != nil && (f.status == 429 || f.status == 503 || f.status == 529):
+			wait = max(wait, f.err.RetryAfter)
+		default:
+			status = 502
+		}
+	}
+	return &llm.Error{Status: status, Code: "upstream_unavailable", Upstream: true, RetryAfter: wait,
+		Message: "No provider answered: " + strings.Join(said, "; ") + "."}
+}
+
+func (f *failure) text() string {
+	if f.status != 0 {
+		return "status " + strconv.Itoa(f.status)
+	}
+	return f.what
+}

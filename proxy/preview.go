@@ -1,0 +1,47 @@
+package proxy
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/generic-corp/halfpenny/llm"
+	"github.com/generic-corp/halfpenny/router"
+	"github.com/generic-corp/halfpenny/tenancy"
+)
+
+// Preview decides a chat request as the data plane would, and sends nothing.
+// adjust, if not nil, may narrow the query first. The decision's estimate of the
+// prompt is returned beside it, in tokens.
+func (g *Gateway) Preview(caller *tenancy.Caller, chat []byte, adjust func(*router.Query)) (router.Decision, int64, *llm.Error) {
+	var (
+		b body
+		q router.Query
+		d router.Decision
+	)
+	if err := b.read(chat); err != nil {
+		return d, 0, err
+	}
+	g.describe(&b, &q, caller, time.Now())
+	q.Dry = true
+	if adjust != nil {
+		adjust(&q)
+	}
+	err := g.Table(caller).Decide(&q, &d)
+	return d, q.InputTokens, err
+}
+
+// ChatOf is a chat request that asks model for task.
+func ChatOf(model, task string) []byte {
+	type message struct {
+		Role    string `json:"role"`
+		Content string `json:"content"`
+	}
+	b, err := json.Marshal(struct {
+		Model    string    `json:"model"`
+		Messages []message `json:"messages"`
+	}{model, []message{{"user", task}}})
+	if err != nil {
+		panic("BUG: " + err.Error())
+	}
+	return b
+}

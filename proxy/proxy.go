@@ -1,0 +1,257 @@
+// Package proxy is the data plane: the one way that a request goes, from the
+// caller's bytes to the provider and back, with its cost on record.
+package proxy
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/valyala/fasthttp"
+
+	"github.com/generic-corp/halfpenny/llm"
+	"github.com/generic-corp/halfpenny/pricing"
+	"github.com/generic-corp/halfpenny/router"
+	"github.com/generic-corp/halfpenny/tenancy"
+)
+
+// Keys tells who calls.
+type Keys interface {
+	Authenticate(ctx context.Context, credential []byte) (*tenancy.Caller, *llm.Error)
+}
+
+// Ledger keeps the record of every attempt that leaves.
+type Ledger interface {
+	// Started is called before an attempt's connection is used. After an error nothing may be sent.
+	Started(r *llm.Record) error
+	// Finished is called once for a record that was started, before the reply's last
+	// byte goes down. The record belongs to the ledger from then on.
+	Finished(r *llm.Record) error
+}
+
+// Estimator counts tokens before a call. Its arguments are raw JSON and are only read.
+type Estimator interface {
+	// Chat estimates the prompt of a chat request: its messages, and its tools and
+	// response format where it has them.
+	Chat(messages, tools, format []byte) int64
+	// Text counts the tokens of plain text.
+	Text(text []byte) int64
+}
+
+// Options are what a Gateway is made of. All but the durations are required.
+type Options struct {
+	Keys       Keys
+	Limiter    tenancy.Limiter
+	Ledger     Ledger
+	Estimator  Estimator
+	Catalogue  *pricing.Catalogue
+	Health     *router.Health
+	Upstream   http.RoundTripper
+	Metrics    *Metrics
+	Log        *slog.Logger
+	BaseDomain string // server.base_domain
+
+	HeaderTimeout time.Duration // for the provider's first byte; 0: 5 minutes
+	IdleTimeout   time.Duration // between two reads of a stream; 0: 2 minutes
+	// OnMismatch is told of a caller that claimed another tenant's context; nil: nobody.
+	OnMismatch func(*tenancy.Caller)
+}
+
+// Gateway serves the data plane. It is safe for concurrent use.
+type Gateway struct {
+	Options
+	tables  atomic.Pointer[Tables]
+	outputs outputs
+	flying  atomic.Int64
+}
+
+// Tables say where requests may go: those of live keys, and those of test keys,
+// which reach the simulation alone.
+type Tables struct{ Live, Test *router.Table }
+
+// New returns a gateway that routes by t.
+func New(o Options, t Tables) *Gateway {
+	if o.HeaderTimeout == 0 {
+		o.HeaderTimeout = 5 * time.Minute
+	}
+	if o.IdleTimeout == 0 {
+		o.IdleTimeout = 2 * time.Minute
+	}
+	g := &Gateway{Options: o}
+	g.Swap(t)
+	return g
+}
+
+// Swap makes t the tables of all requests to come; those under way keep theirs.
+func (g *Gateway) Swap(t Tables) { g.tables.Store(&t) }
+
+// Table returns the table in force for a caller.
+func (g *Gateway) Table(c *tenancy.Caller) *router.Table {
+	if c.Key.Test {
+		return g.tables.Load().Test
+	}
+	return g.tables.Load().Live
+}
+
+// InFlight returns how many requests are under way.
+func (g *Gateway) InFlight() int64 { return g.flying.Load() }
+
+// Handle serves a request of the data plane; false: the path is not one of its own.
+func (g *Gateway) Handle(ctx *fasthttp.RequestCtx) bool {
+	switch path := string(ctx.Path()); {
+	case path == "/v1/chat/completions":
+		g.serve(ctx, (*call).chat)
+	case path == "/v1/models", len(path) > len(modelPath) && path[:len(modelPath)] == modelPath:
+		g.serve(ctx, (*call).models)
+	default:
+		return false
+	}
+	return true
+}
+
+// serve runs one handler with what all of them share.
+func (g *Gateway) serve(ctx *fasthttp.RequestCtx, handle func(*call) *llm.Error) {
+	g.flying.Add(1)
+	c := &call{gateway: g, http: ctx, start: time.Now(), id: newID()}
+	if err := handle(c); err != nil {
+		c.fail(err)
+	}
+	if !c.streaming {
+		c.end()
+	}
+}
+
+// newID returns a UUIDv7 (RFC 9562): it sorts by time.
+func newID() string {
+	id, err := uuid.NewV7()
+	if err != nil {
+		panic("BUG: no random numbers: " + err.Error())
+	}
+	return id.String()
+}
+
+// call is one request on its way.
+type call struct {
+	gateway *Gateway
+	http    *fasthttp.RequestCtx
+	start   time.Time
+	id      string
+
+	caller   *tenancy.Caller
+	body     body
+	query    router.Query
+	decision router.Decision
+	quota    tenancy.Quota
+	record   *llm.Record
+	tags     string
+
+	upstream  time.Duration // spent waiting for providers before the first byte
+	failures  []failure
+	watch     *watcher
+	context   context.Context // ends with the client
+	cancel    context.CancelCauseFunc
+	streaming bool
+	finished  bool
+}
+
+// chat is the way of a chat completion.
+func (c *call) chat() *llm.Error {
+	if !c.http.IsPost() {
+		return errMethod("POST")
+	}
+	if err := c.authenticate(); err != nil {
+		return err
+	}
+	if err := c.body.read(c.http.PostBody()); err != nil {
+		return err
+	}
+	if err := c.route(); err != nil {
+		return err
+	}
+	if err := c.limit(); err != nil {
+		return err
+	}
+	return c.forward()
+}
+
+// authenticate finds the caller and holds the claimed tenant context against it.
+func (c *call) authenticate() *llm.Error {
+	credential, err := Credential(c.http)
+	if err != nil {
+		return err
+	}
+	c.caller, err = c.gateway.Keys.Authenticate(c.http, credential)
+	if err != nil {
+		return err
+	}
+	h := &c.http.Request.Header
+	err = tenancy.CheckContext(c.caller, string(h.Host()), string(h.Peek("X-Tenant-Slug")), c.gateway.BaseDomain)
+	if err != nil && c.gateway.OnMismatch != nil {
+		c.gateway.OnMismatch(c.caller)
+	}
+	return err
+}
+
+// Credential returns the one API key that a request carries; it aliases the request.
+func Credential(ctx *fasthttp.RequestCtx) ([]byte, *llm.Error) {
+	h := &ctx.Request.Header
+	return tenancy.Credential(tenancy.Credentials{
+		Authorization: h.Peek(fasthttp.HeaderAuthorization),
+		XAPIKey:       h.Peek("X-Api-Key"),
+		XGoogAPIKey:   h.Peek("X-Goog-Api-Key"),
+		APIKey:        h.Peek("Api-Key"),
+		Query:         ctx.QueryArgs().Peek("key"),
+	})
+}
+
+// route estimates the prompt and asks the router.
+func (c *call) route() *llm.Error {
+	g := c.gateway
+	q := &c.query
+	if err := c.controls(q); err != nil {
+		return err
+	}
+	g.describe(&c.body, q, c.caller, c.start)
+	return g.Table(c.caller).Decide(q, &c.decision)
+}
+
+// describe fills q with what the router must know of a chat request.
+func (g *Gateway) describe(b *body, q *router.Query, caller *tenancy.Caller, now time.Time) {
+	q.Endpoint, q.Dialect = llm.EndpointChat, llm.DialectOpenAI
+	q.Model, q.Models, q.Fields = b.named, b.fallbacks, b.fields
+	q.Only, q.Order, q.Sort = b.only, b.order, b.sort
+	q.MaxPrompt, q.MaxOutPrice = b.maxPrompt, b.maxOutPrice
+	q.InputTokens = g.Estimator.Chat(b.messages, b.tools, b.format)
+	q.MaxOutput, q.Choices, q.Needs = b.maxOutput, b.choices, b.needs
+	q.Policy, q.Test, q.Now = &caller.Tenant.Policy, caller.Key.Test, now
+}
+
+// limit takes one request of the tenant's rate.
+func (c *call) limit() *llm.Error {
+	limit := c.caller.Tenant.Policy.Limits.RequestsPerHour
+	if limit == nil {
+		return nil
+	}
+	quota, err := c.gateway.Limiter.Take(c.http, c.caller.Tenant.ID, *limit)
+	if err != nil {
+		return llm.Unavailable("The rate limit could not be checked.", err)
+	}
+	c.quota = quota
+	if !quota.Allowed {
+		c.gateway.Metrics.RateLimited()
+		return &llm.Error{Status: 429, Code: "rate_limit_exceeded", RetryAfter: quota.Reset,
+			Message: "The tenant's limit of requests per hour is reached."}
+	}
+	return nil
+}
+
+// Causes of the end of a call's context.
+var (
+	errClientGone = errors.New("the client has gone")
+	errTimeout    = errors.New("the provider did not answer in time")
+	errEnded      = errors.New("the call has ended")
+)

@@ -1,0 +1,286 @@
+package proxy
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/tidwall/gjson"
+	"github.com/tidwall/sjson"
+	"github.com/valyala/fasthttp"
+
+	"github.com/generic-corp/halfpenny/llm"
+	"github.com/generic-corp/halfpenny/provider"
+	"github.com/generic-corp/halfpenny/router"
+)
+
+// relay is a reply on its way down. The server pulls from it: what has arrived
+// together leaves together, and nothing waits for more.
+type relay struct {
+	*attempt
+	events   provider.Events
+	filter   bool // events are looked at one by one, not only metered
+	annotate bool // the usage chunk carries cost and route
+	raw      bool // not a stream of events: too large to be held
+	buf      *[]byte
+	out      []byte // events that a filter wrote
+	tail     []byte // the end of a raw reply, where its usage is
+	ready    []byte // read, metered, not written yet
+	err      error  // why reading ended
+	closed   bool
+}
+
+var _ fasthttp.ReadCloserWithError = (*relay)(nil)
+var _ fasthttp.BodyWriterTo = (*relay)(nil)
+
+var bufPool = sync.Pool{New: func() any { b := make([]byte, 32<<10); return &b }}
+
+// writeTimeout is how long one write to a caller may take that does not read.
+const writeTimeout = time.Minute
+
+// errTruncated makes the server cut the connection, so that no client takes a part for the whole.
+var errTruncated = errors.New("the reply was truncated")
+
+// stream relays a reply of events. Until the first one has come another
+// candidate may still answer.
+func (a *attempt) stream(resp *http.Response) (bool, *llm.Error) {
+	untouched, _ := a.translator.(provider.Untouched)
+	r := &relay{attempt: a, buf: bufPool.Get().(*[]byte), annotate: a.annotates()}
+	r.filter = r.annotate || untouched == nil || !untouched.Untouched()
+	for len(r.ready) == 0 && r.err == nil {
+		r.read()
+	}
+	if len(r.ready) == 0 && len(r.events.Rest()) == 0 || r.err != nil && !errors.Is(r.err, io.EOF) {
+		bufPool.Put(r.buf)
+		if errors.Is(r.err, io.EOF) {
+			return a.malformed("an empty stream")
+		}
+		return a.unanswered(r.err)
+	}
+	r.start(resp)
+	return true, nil
+}
+
+// oversized relays a reply that is too large to be held; body is what was read of it.
+func (a *attempt) oversized(resp *http.Response, body []byte) (bool, *llm.Error) {
+	r := &relay{attempt: a, buf: bufPool.Get().(*[]byte), raw: true, ready: bytes.Clone(body)}
+	r.keepTail(body)
+	r.start(resp)
+	return true, nil
+}
+
+// start sends the head and hands the body to the server.
+func (r *relay) start(resp *http.Response) {
+	c := r.call
+	c.streaming = true
+	c.upstream += time.Since(r.entry.At)
+	c.record.FirstByte = time.Since(c.start)
+	c.record.Overhead = c.record.FirstByte - c.upstream
+	passDown(&c.http.Response.Header, resp.Header)
+	c.facts(true)
+	c.http.Response.Header.Set("X-Accel-Buffering", "no")
+	c.http.SetStatusCode(resp.StatusCode)
+	c.http.Response.ImmediateHeaderFlush = false
+	c.http.SetBodyStream(r, -1)
+}
+
+// read takes the next piece from the provider, meters it and makes it ready.
+func (r *relay) read() {
+	r.timer.Reset(r.gateway.IdleTimeout)
+	n, err := r.reply.Read(*r.buf)
+	if n > 0 && r.entry.FirstByte == 0 {
+		r.entry.FirstByte = time.Since(r.entry.At)
+	}
+	r.err = err
+	r.ready, err = r.pass((*r.buf)[:n])
+	if err != nil {
+		r.err = err
+	}
+}
+
+// pass meters p and returns what of it may go down: whole events only.
+func (r *relay) pass(p []byte) ([]byte, error) {
+	if r.raw {
+		r.keepTail(p)
+		return p, nil
+	}
+	whole, err := r.events.Feed(p)
+	if err != nil {
+		return nil, err
+	}
+	r.out = r.out[:0]
+	for rest := whole; len(rest) > 0; {
+		var event []byte
+		event, rest = provider.NextEvent(rest)
+		data := provider.Data(nil, event)
+		r.meter.Event(data)
+		if !r.filter {
+			continue
+		}
+		if r.annotate {
+			event = r.annotated(event, data)
+		}
+		if r.out, err = r.translator.Event(r.out, event); err != nil {
+			return r.out, err
+		}
+	}
+	if r.filter {
+		return r.out, nil
+	}
+	return whole, nil
+}
+
+// tailSize is how much of a raw reply's end is kept, in bytes.
+const tailSize = 8 << 10
+
+func (r *relay) keepTail(p []byte) {
+	r.tail = append(r.tail, p[max(0, len(p)-tailSize):]...)
+	if extra := len(r.tail) - tailSize; extra > 0 {
+		r.tail = r.tail[:copy(r.tail, r.tail[extra:])]
+	}
+}
+
+// SupportsBodyWriteTo tells the server that WriteTo does what reading does.
+func (r *relay) SupportsBodyWriteTo() bool { return true }
+
+// Read is not used by the server, which pulls with WriteTo.
+func (r *relay) Read([]byte) (int, error) {
+	return 0, errors.New("BUG: the relay is read through WriteTo")
+}
+
+// WriteTo moves the reply to the caller until it ends. The caller's errors and
+// the provider's are kept apart. The call is settled before its last byte goes.
+func (r *relay) WriteTo(w io.Writer) (total int64, err error) {
+	conn := r.http.Conn()
+	for {
+		if r.meter.Reading().Done {
+			r.done(llm.OutcomeOK)
+		}
+		if len(r.ready) > 0 {
+			_ = conn.SetWriteDeadline(time.Now().Add(writeTimeout))
+			n, err := w.Write(r.ready)
+			total += int64(n)
+			if err != nil {
+				r.done(llm.OutcomeCanceled)
+				return total, err
+			}
+		}
+		if r.err != nil {
+			last, err := r.conclude()
+			_ = conn.SetWriteDeadline(time.Now().Add(writeTimeout))
+			n, werr := w.Write(last)
+			_ = conn.SetWriteDeadline(time.Time{})
+			return total + int64(n), errors.Join(err, werr)
+		}
+		r.read()
+	}
+}
+
+// conclude settles the call when the provider's reply has ended, and returns what
+// the caller is still to get: the rest of a whole reply, or the news of its truncation.
+func (r *relay) conclude() (last []byte, err error) {
+	eof := errors.Is(r.err, io.EOF)
+	if r.raw && eof {
+		r.meterTail()
+		r.done(llm.OutcomeOK)
+		return nil, nil
+	}
+	rest := r.events.Rest()
+	if eof && len(rest) > 0 {
+		r.meter.Event(provider.Data(nil, rest))
+	}
+	reading := r.meter.Reading()
+	switch {
+	case eof && reading.Failed:
+		r.done(llm.OutcomeError)
+		return rest, nil
+	case eof && (reading.Done || reading.Finished):
+		r.done(llm.OutcomeOK)
+		return rest, nil
+	}
+	outcome, what := classify(r.err)
+	r.done(outcome)
+	if outcome == llm.OutcomeCanceled || r.raw {
+		return nil, errTruncated
+	}
+	return truncation(what), errTruncated
+}
+
+// truncation is the event that tells a caller that the stream ends too early.
+func truncation(what string) []byte {
+	body := errorBody(llm.DialectOpenAI, "", &llm.Error{Status: 502, Code: "upstream_unavailable",
+		Message: "The provider's stream ended before its answer was complete: " + what + "."})
+	return append(append([]byte("data: "), body...), "\n\n"...)
+}
+
+func (r *relay) meterTail() {
+	if i := bytes.LastIndex(r.tail, []byte(`"usage":`)); i >= 0 {
+		r.meter.Reply(append([]byte("{"), r.tail[i:]...))
+	}
+}
+
+// done settles and finishes the call, once.
+func (r *relay) done(outcome llm.Outcome) {
+	if r.finished {
+		return
+	}
+	r.settle(outcome)
+	status := r.entry.Status
+	switch outcome {
+	case llm.OutcomeOK:
+		r.well()
+	case llm.OutcomeCanceled:
+		status = statusClientGone
+	default:
+		r.report(router.FailureFault, 0)
+	}
+	r.finish(outcome, status)
+}
+
+// CloseWithError is called by the server at the end, whatever happened. The relay
+// is not an io.Closer on purpose: the server would then close it before and lose the cause.
+func (r *relay) CloseWithError(error) error {
+	if r.closed {
+		return nil
+	}
+	r.closed = true
+	r.done(llm.OutcomeCanceled) // nothing was pulled to its end
+	r.release()
+	r.end()
+	bufPool.Put(r.buf)
+	return nil
+}
+
+// annotated adds cost and route to the usage chunk of a caller who asked for them.
+func (r *relay) annotated(event, data []byte) []byte {
+	if !bytes.Contains(data, []byte(`"usage"`)) || !gjson.GetBytes(data, "usage").IsObject() {
+		return event
+	}
+	now := *r.entry
+	now.Usage, now.CostStatus = r.meter.Reading().Usage, llm.CostExact
+	r.price(&now)
+	baseline := r.baseline(&now.Usage)
+	facts, err := json.Marshal(map[string]any{
+		"request_id": r.id, "provider": now.Provider, "model": now.Model, "route_reason": r.record.Reason.String(), "attempts": now.N,
+		"cost_usd": now.Cost, "cost_status": now.CostStatus.String(), "baseline_usd": baseline, "savings_usd": baseline.Sub(now.Cost),
+	})
+	if err != nil {
+		return event
+	}
+	out, err := sjson.SetRawBytes(bytes.Clone(data), "halfpenny", facts)
+	if err != nil {
+		return event
+	}
+	cost, err := now.Cost.MarshalJSON()
+	if err != nil {
+		return event
+	}
+	if out, err = sjson.SetRawBytes(out, "usage.cost", cost); err != nil {
+		return event
+	}
+	return append(append([]byte("data: "), out...), "\n\n"...)
+}

@@ -1,0 +1,202 @@
+package router
+
+import (
+	"cmp"
+	"math"
+	"slices"
+
+	"github.com/generic-corp/halfpenny/llm"
+)
+
+// order moves the eligible options to the front, the best first, and returns those.
+func (c *choice) order() []option {
+	options := c.decision.options
+	eligible := 0
+	for i := range options {
+		if options[i].reason == llm.ReasonNone {
+			options[eligible], options[i] = options[i], options[eligible]
+			eligible++
+		}
+	}
+	options = options[:eligible]
+	slices.SortFunc(options, compare)
+	c.take(options)
+	return options
+}
+
+// compare orders by: not cooling, place of the name, no translation, preference,
+// provider.sort, priced, cost, own provider, capability, name.
+func compare(a, b option) int {
+	if d := rivals(&a, &b); d != 0 {
+		return d
+	}
+	if d := cmp.Compare(b.node.skill(), a.node.skill()); d != 0 {
+		return d
+	}
+	if d := cmp.Compare(a.node.target.ID, b.node.target.ID); d != 0 {
+		return d
+	}
+	return cmp.Compare(a.node.target.Account.Name, b.node.target.Account.Name)
+}
+
+// rivals is 0 where nothing that matters to the caller tells a and b apart.
+func rivals(a, b *option) int {
+	if d := truth(a.cooling) - truth(b.cooling); d != 0 {
+		return d
+	}
+	if d := int(a.group) - int(b.group); d != 0 {
+		return d
+	}
+	if d := truth(a.translated) - truth(b.translated); d != 0 {
+		return d
+	}
+	if d := a.preference - b.preference; d != 0 {
+		return d
+	}
+	if d := cmp.Compare(a.metric, b.metric); d != 0 {
+		return d
+	}
+	if d := cmp.Compare(a.payable(), b.payable()); d != 0 {
+		return d
+	}
+	return truth(b.node.own) - truth(a.node.own)
+}
+
+// payable is the cost, with what has no price behind everything that has.
+func (o *option) payable() llm.Money {
+	if o.price == nil {
+		return math.MaxInt64
+	}
+	return o.cost
+}
+
+func truth(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func (n *node) skill() float64 {
+	if n.target.Model == nil {
+		return 0
+	}
+	return n.target.Model.Capability
+}
+
+// take lets accounts that are equal in everything take turns by weight.
+func (c *choice) take(options []option) {
+	ties, total := 0, uint64(0)
+	for i := range options {
+		o := &options[i]
+		if o.node.target.ID != options[0].node.target.ID || rivals(o, &options[0]) != 0 {
+			break
+		}
+		ties++
+		total += weight(o)
+	}
+	if ties < 2 {
+		return
+	}
+	turn := c.table.turn.Load()
+	if !c.query.Dry {
+		turn = c.table.turn.Add(1) - 1
+	}
+	turn %= total
+	for i := range ties {
+		if w := weight(&options[i]); turn >= w {
+			turn -= w
+			continue
+		}
+		rotate(options[:i+1])
+		return
+	}
+}
+
+func weight(o *option) uint64 { return uint64(max(1, o.node.target.Account.Weight)) }
+
+// rotate moves the last option to the front.
+func rotate(options []option) {
+	last := options[len(options)-1]
+	copy(options[1:], options)
+	options[0] = last
+}
+
+// choose turns the eligible options into candidates.
+func (c *choice) choose(options []option) {
+	secret := c.claim(options)
+	for i := range options {
+		o := &options[i]
+		candidate := Candidate{Target: &o.node.target, Secret: secret, Capability: o.node.skill(), Reason: o.natural, Output: c.expected(o.node.target.Model)}
+		switch {
+		case i > 0:
+			candidate.Secret, _ = o.node.access.next(c.query.Now, false)
+			candidate.Reason = llm.ReasonFallback
+		case len(options) == 1 && o.natural == llm.ReasonCheapestCapable:
+			candidate.Reason = llm.ReasonOnlyCandidate
+		}
+		if o.price != nil {
+			candidate.Cost, candidate.Rates = llm.Known(o.cost), o.price.Rates
+		}
+		c.decision.Candidates = append(c.decision.Candidates, candidate)
+	}
+}
+
+// claim takes the turn of an API key for the first option and returns the key.
+// Where a cool-down has just ended it takes the trial call as well; an option whose
+// trial another call has is as good as cooling, and goes behind the others.
+func (c *choice) claim(options []option) (secret string) {
+	now := c.query.Now
+	for {
+		first := options[0]
+		secret, key := first.node.access.next(now, !c.query.Dry)
+		if first.cooling || c.query.Dry || first.node.access.claim(now, key) {
+			return secret
+		}
+		first.cooling = true
+		copy(options, options[1:])
+		options[len(options)-1] = first
+	}
+}
+
+// account lists the chosen target, then the other candidates, then what was
+// rejected, and counts what is beyond the list.
+func (c *choice) account(eligible int) {
+	d := c.decision
+	d.Considered = make([]llm.Considered, 0, min(len(d.options), maxConsidered))
+	for i := range d.options {
+		o := &d.options[i]
+		reason := o.reason
+		switch {
+		case i == 0:
+			reason = d.Candidates[0].Reason
+		case i < eligible && o.cooling:
+			reason = llm.ReasonCooling
+		case i < eligible:
+			reason = llm.ReasonDearer
+		}
+		if i >= maxConsidered {
+			c.counts[reason]++
+			continue
+		}
+		if o.price == nil {
+			c.price(o)
+		}
+		n := o.node
+		listed := llm.Considered{Provider: n.target.Account.Name, Model: n.target.ID, Capability: n.skill(), Reason: reason}
+		if o.price != nil {
+			listed.Cost = llm.Known(o.cost)
+		}
+		d.Considered = append(d.Considered, listed)
+	}
+	kinds := 0
+	for _, count := range c.counts {
+		kinds += min(count, 1)
+	}
+	d.Rejected = make([]llm.Rejection, 0, kinds)
+	for reason, count := range c.counts {
+		if count > 0 {
+			d.Rejected = append(d.Rejected, llm.Rejection{Reason: llm.Reason(reason), Count: count})
+		}
+	}
+}

@@ -1,0 +1,108 @@
+// Package router chooses: which models at which providers could serve this
+// request, what each would cost, which is tried first, and why.
+package router
+
+import (
+	"time"
+
+	"github.com/generic-corp/halfpenny/llm"
+	"github.com/generic-corp/halfpenny/pricing"
+	"github.com/generic-corp/halfpenny/provider"
+	"github.com/generic-corp/halfpenny/tenancy"
+)
+
+// Account is one configured account at a provider.
+type Account struct {
+	Name      string // unique, from the configuration
+	Kind      string
+	Adapter   provider.Adapter
+	Secrets   []string          // API keys, used in turn
+	Models    map[string]string // catalogue id (or any id) → name sent upstream; nil: all that the catalogue lists
+	Weight    int               // among equals
+	Simulated bool
+}
+
+// Target is a model at an account: what an attempt is sent to.
+type Target struct {
+	Account *Account
+	Model   *pricing.Model // nil: not in the catalogue
+	ID      string         // the model's id in records: catalogue id, or the name sent
+	Sent    string         // the model name that the provider is sent
+}
+
+// Needs are the abilities that a request asks for.
+type Needs struct {
+	Input      pricing.Modality // beyond text
+	Output     pricing.Modality // beyond text
+	Tools      bool
+	JSONObject bool
+	JSONSchema bool
+	// ToolChain: the request continues a tool call. Conversation: it continues an answer.
+	// A model is never substituted within either.
+	ToolChain    bool
+	Conversation bool
+}
+
+// Query is one request as the router sees it.
+type Query struct {
+	Endpoint    llm.Endpoint
+	Dialect     llm.Dialect
+	Model       string            // as the caller named it
+	Aliases     map[string]string // of the tenant; they win over Options.Aliases
+	Models      []string          // OpenRouter's fallback order, behind Model
+	Only        []string          // OpenRouter's provider.only: names or kinds
+	Order       []string          // OpenRouter's provider.order: tried first, in this order
+	Sort        string            // OpenRouter's provider.sort: price, throughput, latency
+	MaxPrompt   llm.Rate          // OpenRouter's provider.max_price.prompt; 0: not stated
+	MaxOutPrice llm.Rate          // OpenRouter's provider.max_price.completion; 0: not stated
+	Mode        llm.Mode          // of the request; ModeDefault: the policy's
+	Floor       float64           // of the request; 0: the policy's
+	MaxCost     llm.NullMoney     // of the request
+	InputTokens int64             // estimated
+	MaxOutput   int64             // max_tokens or max_completion_tokens; 0: not stated
+	Choices     int64             // n; 0: 1
+	Needs       Needs
+	Fields      []string // top-level fields that the request carries, but those that Inert reports; valid during Decide only
+	HabitModel  string   // the tenant's most used named model of the last 30 days, as baseline of auto; empty: unknown
+	Dry         bool     // a dry run: it takes no turn and no trial call
+	Policy      *tenancy.Policy
+	Test        bool // a gc_test_ key
+	Now         time.Time
+}
+
+// Candidate is one target of a decision with its estimate.
+type Candidate struct {
+	Target     *Target
+	Secret     string        // API key to use
+	Cost       llm.NullMoney // estimated; unknown: unpriced
+	Rates      llm.Rates     // in force now; meaningless if unpriced
+	Output     int64         // tokens that the model is expected to write
+	Capability float64
+	Reason     llm.Reason
+}
+
+// Decision is what Decide found. Candidates is memory that the next Decide with
+// the same Decision uses again; Considered, Rejected and Substitution are made
+// anew each time and may be kept.
+type Decision struct {
+	Candidates    []Candidate      // in the order in which they are tried; empty only after an error
+	Mode          llm.Mode         // in force
+	Considered    []llm.Considered // at most 10, the chosen first
+	Rejected      []llm.Rejection  // counts of those not listed
+	BaselineKind  llm.BaselineKind
+	BaselineName  string
+	BaselineRates llm.Rates         // to price the baseline by the usage of the call; valid if BaselineKind is not none
+	Substitution  *llm.Substitution // mode observe only: what optimize would have done
+
+	options []option // working memory
+	param   string   // a field that a target does not accept
+}
+
+// Options are what the configuration says of routing.
+type Options struct {
+	DefaultMode   llm.Mode          // of tenants that state none; ModeDefault: optimize
+	Floor         float64           // quality floor of tenants that state none; 0: 0.95
+	BaselineModel string            // what auto is compared with; empty: the tenant's habit
+	Aliases       map[string]string // names for models, prefixed models or auto
+	Health        *Health           // nil: every target is always healthy
+}

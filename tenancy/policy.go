@@ -1,0 +1,40 @@
+package tenancy
+
+import "github.com/generic-corp/halfpenny/llm"
+
+// Policy is what a tenant, within its plan, has decided (§5.3 of the contract).
+type Policy struct {
+	Routing      RoutingPolicy `json:"routing"`
+	Limits       Limits        `json:"limits"`
+	Budgets      Budgets       `json:"budgets"`
+	StorePrompts bool          `json:"storePrompts"`
+}
+
+// RoutingPolicy bounds what the router may choose.
+type RoutingPolicy struct {
+	Mode               string        `json:"mode"` // pinned, observe, optimize; empty: routing.default_mode
+	QualityFloor       float64       `json:"qualityFloor"`
+	MaxCostUSD         llm.NullMoney `json:"maxCostUsd"` // per call
+	AllowModels        []string      `json:"allowModels"`
+	DenyModels         []string      `json:"denyModels"`
+	PreferredProviders []string      `json:"preferredProviders"`
+	Unpriced           string        `json:"unpriced"` // serve, refuse
+}
+
+// Limits are rates; nil means no limit.
+type Limits struct {
+	RequestsPerHour   *int64 `json:"requestsPerHour"`
+	RequestsPerMinute *int64 `json:"requestsPerMinute"`
+	TokensPerMinute   *int64 `json:"tokensPerMinute"`
+	Concurrency       *int64 `json:"concurrency"`
+}
+
+// Budgets are caps on spend.
+type Budgets struct {
+	MonthUSD    llm.NullMoney        `json:"monthUsd"`
+	DayUSD      llm.NullMoney        `json:"dayUsd"`
+	TagMonthUSD map[string]llm.Money `json:"tagMonthUsd"`
+	Timezone    string               `json:"timezone"`
+	AtLimit     string               `json:"atLimit"` // block, cheaper, cap_tokens
+	CapOutput   bool                 `json:"capOutput"`
+}
