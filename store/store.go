@@ -1,0 +1,63 @@
+// Package store holds what the two databases share: the schema of a tenant, the
+// batch that a flush writes, the control tables and the reading of records. The
+// packages sqlite and postgres add what each does in its own way.
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/generic-corp/halfpenny/llm"
+	"github.com/generic-corp/halfpenny/tenancy"
+)
+
+// Store is a whole database. Every method is safe for concurrent use.
+type Store interface {
+	tenancy.Store
+	Reader
+
+	// Append is what the ledger needs: see ledger.Sink.
+	Append(ctx context.Context, slug string, records []*llm.Record) ([]llm.Stored, error)
+
+	// Migrate brings the control schema and every tenant's schema up to date. Any
+	// number of processes may call it at once.
+	Migrate(ctx context.Context) error
+	// Recover completes tenants whose creation a crash has cut short.
+	Recover(ctx context.Context) error
+	// Status lists the control schema and then every tenant's schema by slug.
+	Status(ctx context.Context) ([]MigrationStatus, error)
+	// Ping reports whether the database answers.
+	Ping(ctx context.Context) error
+	// Close waits for running transactions and closes the database.
+	Close() error
+}
+
+// Reader reads what Append has written. An unknown tenant is tenancy.ErrNotFound.
+type Reader interface {
+	// Record returns one record of a tenant, or tenancy.ErrNotFound.
+	Record(ctx context.Context, slug, id string) (llm.Stored, error)
+	// Requests returns records, newest first: those whose id is below before, or the
+	// newest if before is empty. Limit is cut to MaxPage.
+	Requests(ctx context.Context, slug, before string, limit int) ([]llm.Stored, error)
+	// Rollups returns the sums of the quarter hours that start in [from, to), by start,
+	// provider, model, key, tags.
+	Rollups(ctx context.Context, slug string, from, to time.Time) ([]llm.Rollup, error)
+}
+
+// MaxPage is the largest number of records that Requests returns.
+const MaxPage = 1000
+
+// MigrationStatus says how far one schema has been migrated.
+type MigrationStatus struct {
+	Schema string // "public" or "control", or a tenant's schema
+	Slug   string // the tenant's, or empty
+	Set    string // the folder of its migrations
+	Have   int64  // version; 0: nothing is there yet
+	Want   int64  // version that Migrate brings it to
+}
+
+// Names of installation secrets that the store keeps for itself.
+const (
+	SecretInstallationID = "installation_id" // a UUID as text, made by Migrate
+	SecretChainKey       = "chain_key"       // key of the hash chains, 32 bytes
+)
