@@ -18,8 +18,8 @@ type Reading struct {
 // Meter reads the usage of one call out of its reply's passing bytes. It keeps no
 // reference to what it is shown.
 type Meter interface {
-	// Reply reads a whole reply.
-	Reply(body []byte)
+	// Reply reads a whole reply. Its error says that it is no reply at all; nothing is read then.
+	Reply(body []byte) error
 	// Event reads the data of one event of a stream.
 	Event(data []byte)
 	// Reading returns what was read; usage is complete only at the end.

@@ -2,9 +2,11 @@ package provider
 
 import (
 	"bytes"
+	"fmt"
 
 	"github.com/tidwall/gjson"
 
+	"github.com/generic-corp/halfpenny/internal/jsonscan"
 	"github.com/generic-corp/halfpenny/llm"
 )
 
@@ -27,16 +29,31 @@ var _ Meter = (*openaiMeter)(nil)
 // Reading returns what was read so far.
 func (m *openaiMeter) Reading() *Reading { return &m.reading }
 
-// Reply reads a whole chat completion.
-func (m *openaiMeter) Reply(body []byte) {
-	m.head(body)
-	m.usage(gjson.GetBytes(body, "usage"))
-	if !m.reading.Reported {
+// Reply reads a whole chat completion. It walks over the body once: what it needs
+// stands at the top.
+func (m *openaiMeter) Reply(body []byte) error {
+	r := &m.reading
+	err := jsonscan.Each(body, func(name, value []byte) {
+		switch string(name) {
+		case "model":
+			r.Model = gjson.ParseBytes(value).String()
+		case "service_tier":
+			r.Tier = gjson.ParseBytes(value).String()
+		case "choices":
+			r.Finished = value[0] == '['
+		case "usage":
+			m.usage(value)
+		}
+	})
+	if err != nil {
+		*r = Reading{}
+		return fmt.Errorf("cannot read the reply: %w", err)
+	}
+	r.Visible = true
+	if !r.Reported {
 		m.keep(body)
 	}
-	choices := gjson.GetBytes(body, "choices")
-	m.reading.Finished = choices.IsArray()
-	m.reading.Visible = true
+	return nil
 }
 
 // Event reads one chunk.
@@ -72,20 +89,24 @@ func (m *openaiMeter) head(data []byte) {
 func (m *openaiMeter) chunkUsage(data []byte) {
 	for _, path := range []string{"usage", "x_groq.usage", "choices.0.usage"} {
 		if u := gjson.GetBytes(data, path); u.IsObject() {
-			m.usage(u)
+			m.usage([]byte(u.Raw))
 			return
 		}
 	}
 }
 
-func (m *openaiMeter) usage(u gjson.Result) {
-	if !u.IsObject() {
+// usage reads a usage object, and the cost that OpenRouter and Perplexity put into it.
+func (m *openaiMeter) usage(object []byte) {
+	usage, err := OpenAIUsage(object)
+	if err != nil {
 		return
 	}
-	m.reading.Usage = OpenAIUsage(u)
-	m.reading.Reported = true
+	m.reading.Usage, m.reading.Reported = usage, true
 	for _, path := range []string{"cost", "cost.total_cost"} {
-		if c := u.Get(path); c.Type == gjson.Number {
+		if !bytes.Contains(object, []byte(`"cost"`)) {
+			return
+		}
+		if c := gjson.GetBytes(object, path); c.Type == gjson.Number {
 			if v, err := llm.ParseMoney(c.Raw); err == nil {
 				m.reading.Cost = llm.Known(v)
 			}
@@ -93,12 +114,73 @@ func (m *openaiMeter) usage(u gjson.Result) {
 	}
 }
 
+// openaiCounts are the members of a usage object that are priced.
+type openaiCounts struct {
+	prompt, completion, total   int64
+	cached, cacheWrite, audioIn int64
+	reasoning, audioOut         int64
+}
+
+// read takes the counts out of a usage object and, by their own names, its details.
+func (c *openaiCounts) read(object []byte) error {
+	return jsonscan.Each(object, func(name, value []byte) {
+		switch string(name) {
+		case "prompt_tokens":
+			c.prompt = integer(value)
+		case "completion_tokens":
+			c.completion = integer(value)
+		case "total_tokens":
+			c.total = integer(value)
+		case "prompt_cache_hit_tokens": // DeepSeek
+			c.cached = max(c.cached, integer(value))
+		case "cached_tokens": // Moonshot
+			c.cached = max(c.cached, integer(value))
+		case "prompt_tokens_details":
+			c.promptDetails(value)
+		case "completion_tokens_details":
+			c.completionDetails(value)
+		}
+	})
+}
+
+func (c *openaiCounts) promptDetails(object []byte) {
+	jsonscan.Items(object, func(name, value []byte) {
+		switch string(name) {
+		case "cached_tokens":
+			c.cached = integer(value)
+		case "cache_write_tokens":
+			c.cacheWrite = integer(value)
+		case "audio_tokens":
+			c.audioIn = integer(value)
+		}
+	})
+}
+
+func (c *openaiCounts) completionDetails(object []byte) {
+	jsonscan.Items(object, func(name, value []byte) {
+		switch string(name) {
+		case "reasoning_tokens":
+			c.reasoning = integer(value)
+		case "audio_tokens":
+			c.audioOut = integer(value)
+		}
+	})
+}
+
+// integer reads a JSON number; 0 is what anything else counts.
+func integer(value []byte) int64 { return gjson.ParseBytes(value).Int() }
+
 // OpenAIUsage reads a usage object of the chat API into disjoint classes. OpenAI's
 // prompt_tokens includes cached and audio tokens, and completion_tokens includes
 // reasoning and audio; a provider that counts reasoning outside (xAI) shows it by
-// its total. A part larger than its whole is clamped and flagged.
-func OpenAIUsage(u gjson.Result) llm.Usage {
+// its total. A part larger than its whole is clamped and flagged. The error says
+// that it is no JSON object.
+func OpenAIUsage(object []byte) (llm.Usage, error) {
+	var c openaiCounts
 	var usage llm.Usage
+	if err := c.read(object); err != nil {
+		return usage, err
+	}
 	part := func(whole *int64, n int64) int64 {
 		if n < 0 || n > *whole {
 			usage.Clamped = true
@@ -107,32 +189,21 @@ func OpenAIUsage(u gjson.Result) llm.Usage {
 		*whole -= n
 		return n
 	}
-	prompt, completion := u.Get("prompt_tokens").Int(), u.Get("completion_tokens").Int()
-	if prompt < 0 || completion < 0 {
+	if c.prompt < 0 || c.completion < 0 {
 		usage.Clamped = true
-		prompt, completion = max(prompt, 0), max(completion, 0)
+		c.prompt, c.completion = max(c.prompt, 0), max(c.completion, 0)
 	}
-	reasoning := u.Get("completion_tokens_details.reasoning_tokens").Int()
-	if total := u.Get("total_tokens").Int(); reasoning > 0 && total == prompt+completion+reasoning {
-		completion += reasoning
-	} else if reasoning < 0 || reasoning > completion {
+	if c.reasoning > 0 && c.total == c.prompt+c.completion+c.reasoning {
+		c.completion += c.reasoning
+	} else if c.reasoning < 0 || c.reasoning > c.completion {
 		usage.Clamped = true
 	}
-	usage.CacheRead = part(&prompt, firstInt(u, "prompt_tokens_details.cached_tokens", "prompt_cache_hit_tokens", "cached_tokens"))
-	usage.CacheWrite5m = part(&prompt, u.Get("prompt_tokens_details.cache_write_tokens").Int())
-	usage.AudioIn = part(&prompt, u.Get("prompt_tokens_details.audio_tokens").Int())
-	usage.AudioOut = part(&completion, u.Get("completion_tokens_details.audio_tokens").Int())
-	usage.Input, usage.Output = prompt, completion
-	return usage
-}
-
-func firstInt(u gjson.Result, paths ...string) int64 {
-	for _, path := range paths {
-		if r := u.Get(path); r.Type == gjson.Number {
-			return r.Int()
-		}
-	}
-	return 0
+	usage.CacheRead = part(&c.prompt, c.cached)
+	usage.CacheWrite5m = part(&c.prompt, c.cacheWrite)
+	usage.AudioIn = part(&c.prompt, c.audioIn)
+	usage.AudioOut = part(&c.completion, c.audioOut)
+	usage.Input, usage.Output = c.prompt, c.completion
+	return usage, nil
 }
 
 func (m *openaiMeter) keep(data []byte) {

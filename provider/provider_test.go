@@ -116,7 +116,7 @@ func TestOnlyTheAddedUsageChunkIsDropped(t *testing.T) {
 func TestOpenAIUsage(t *testing.T) {
 	f := func(in string, want llm.Usage) {
 		t.Helper()
-		if got := OpenAIUsage(gjson.Parse(in)); fmt.Sprint(got) != fmt.Sprint(want) {
+		if got, err := OpenAIUsage([]byte(in)); err != nil || fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Errorf("%s\n got %+v\nwant %+v", in, got, want)
 		}
 	}
@@ -268,6 +268,35 @@ func FuzzRequest(f *testing.F) {
 		}
 		if askUsage && !gjson.GetBytes(got, "stream_options.include_usage").Bool() {
 			t.Fatalf("%q does not ask for usage", got)
+		}
+	})
+}
+
+func TestMeterReply(t *testing.T) {
+	f := func(body string, want Reading, ok bool) {
+		t.Helper()
+		m := NewMeter(llm.EndpointChat, llm.DialectOpenAI, bytesCount)
+		if err := m.Reply([]byte(body)); (err == nil) != ok || fmt.Sprint(*m.Reading()) != fmt.Sprint(want) {
+			t.Errorf("%s\n got %+v, %v\nwant %+v", body, *m.Reading(), err, want)
+		}
+	}
+	f(`{"model":"m","choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2}}`, Reading{Model: "m", Finished: true, Visible: true, Reported: true, Usage: llm.Usage{Input: 1, Output: 2}}, true)
+	f(`{"model":"m","choices":[],"usage":null}`, Reading{Model: "m", Finished: true, Visible: true}, true)
+	f(`{"usage":{"prompt_tokens":5},"model":`, Reading{}, false)
+	f(`<html>`, Reading{}, false)
+	f(``, Reading{}, false)
+}
+
+// FuzzMeter: no reply and no event makes the meter panic.
+func FuzzMeter(f *testing.F) {
+	f.Add([]byte(`{"usage":{"prompt_tokens":1,"cost":{"total_cost":1}},"choices":[{"usage":{`))
+	f.Add([]byte(`{"x_groq":{"usage":{"prompt_tokens":"x"}},"usage":{}}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		m := NewMeter(llm.EndpointChat, llm.DialectOpenAI, bytesCount)
+		m.Event(data)
+		_ = m.Reply(data)
+		if u := m.Reading().Usage; m.Output() < 0 || u.Input < 0 || u.CacheRead < 0 || u.Output < 0 {
+			t.Fatalf("%q is read as %+v", data, u)
 		}
 	})
 }

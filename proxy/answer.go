@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/generic-corp/halfpenny/internal/jsonscan"
 	"github.com/generic-corp/halfpenny/llm"
 	"github.com/generic-corp/halfpenny/router"
 )
@@ -39,11 +38,9 @@ func (a *attempt) hold(resp *http.Response) (bool, *llm.Error) {
 	if err != nil {
 		return a.unanswered(err)
 	}
-	if what := notAReply(body); what != "" {
-		a.meter.Reply(body)
-		return a.malformed(what)
+	if err := a.meter.Reply(body); err != nil {
+		return a.malformed("a reply that is no JSON object")
 	}
-	a.meter.Reply(body)
 	a.settle(llm.OutcomeOK)
 	a.well()
 	a.record.FirstByte = time.Since(a.start)
@@ -68,14 +65,6 @@ func (a *attempt) well() {
 		speed = float64(e.Usage.OutputTokens()) / writing.Seconds()
 	}
 	h.Observe(e.Provider, e.FirstByte, speed)
-}
-
-// notAReply says why a body is no chat completion; empty: it is one.
-func notAReply(body []byte) string {
-	if _, err := jsonscan.Members(nil, body); err != nil {
-		return "a reply that is no JSON object"
-	}
-	return ""
 }
 
 // malformed ends an attempt whose reply was complete but is none.

@@ -246,9 +246,7 @@ func (a *attempt) rejected(resp *http.Response) (bool, *llm.Error) {
 	if resp.StatusCode < 400 { // a redirect is never followed: it is no answer
 		err = &llm.Error{Status: http.StatusBadGateway, Code: "upstream_unavailable", Upstream: true, Message: fmt.Sprintf("The provider answered with a redirect (status %d).", resp.StatusCode)}
 	}
-	if string(body) != "" {
-		a.meter.Reply(body)
-	}
+	_ = a.meter.Reply(body) // an error reply seldom reports usage, and need not be JSON
 	a.settle(llm.OutcomeError)
 	class, next := failureClass(resp.StatusCode)
 	a.report(class, err.RetryAfter)

@@ -125,6 +125,8 @@ func (g *Gateway) serve(ctx *fasthttp.RequestCtx, handle func(*call) *llm.Error)
 	}
 }
 
+func init() { uuid.EnableRandPool() } // one read of the system's random numbers for many ids
+
 // newID returns a UUIDv7 (RFC 9562): it sorts by time.
 func newID() string {
 	id, err := uuid.NewV7()

@@ -52,6 +52,9 @@ type conn struct {
 
 const readerSize = 32 << 10
 
+// freshFor is how long an idle connection is taken for alive without a look.
+const freshFor = 5 * time.Millisecond
+
 // aLongTimeAgo makes every pending and future read or write on a connection fail.
 var aLongTimeAgo = time.Unix(1, 0)
 
@@ -164,7 +167,7 @@ func (t *Transport) get(ctx context.Context, host string) (c *conn, pooled bool,
 		if c == nil {
 			break
 		}
-		if now.Sub(c.since) < orDefault(t.IdleTimeout, time.Minute) && c.br.Buffered() == 0 && alive(c.Conn) {
+		if idle := now.Sub(c.since); idle < freshFor || idle < orDefault(t.IdleTimeout, time.Minute) && alive(c.Conn) {
 			return c, true, nil
 		}
 		_ = c.Close()
@@ -201,7 +204,7 @@ func (t *Transport) put(c *conn) {
 	if t.idle == nil {
 		t.idle = map[string][]*conn{}
 	}
-	if len(t.idle[c.host]) >= limit {
+	if len(t.idle[c.host]) >= limit || c.br.Buffered() > 0 {
 		_ = c.Close()
 		return
 	}

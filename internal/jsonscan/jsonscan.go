@@ -48,6 +48,21 @@ func Members(dst []Member, b []byte) ([]Member, error) {
 	return dst, nil
 }
 
+// Each validates b as one JSON object and calls f for each of its members on the
+// way; after an error f may have been called for some. What f gets aliases b, and
+// its value is valid JSON by then.
+func Each(b []byte, f func(name, value []byte)) error {
+	s := scanner{b: b}
+	s.space()
+	if !s.take('{') {
+		return s.fail("not a JSON object")
+	}
+	if !s.object(func(_ int, name, value []byte) { f(name, value) }) || !s.end() {
+		return s.failure()
+	}
+	return nil
+}
+
 // Elements validates b as one JSON array and appends its elements to dst in
 // their order. The elements alias b.
 func Elements(dst [][]byte, b []byte) ([][]byte, error) {
