@@ -48,7 +48,8 @@ func (b *body) read(raw []byte) *llm.Error {
 	}
 	for i := range b.members {
 		m := &b.members[i]
-		if name := unsafe.String(unsafe.SliceData(m.Name), len(m.Name)); !router.Inert(name, m.Value) {
+		name := unsafe.String(unsafe.SliceData(m.Name), len(m.Name)) //nolint:gosec // it aliases the request like the rest of the body does
+		if !router.Inert(name, m.Value) {
 			b.fields = append(b.fields, name)
 		}
 		if err := b.member(m); err != nil {

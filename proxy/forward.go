@@ -110,7 +110,7 @@ func (c *call) try(candidate *router.Candidate) (answered bool, _ *llm.Error) {
 		return a.refuse(llm.Unavailable("The call could not be put on record, so it was not made.", err))
 	}
 	a.timer = time.AfterFunc(c.gateway.HeaderTimeout, func() { a.cancel(errTimeout) })
-	resp, rerr := c.gateway.Upstream.RoundTrip(r)
+	resp, rerr := c.gateway.Upstream.RoundTrip(r) //nolint:bodyclose // release closes it
 	if rerr != nil {
 		return a.unanswered(rerr)
 	}

@@ -94,8 +94,7 @@ type setup struct {
 	upstream fakellm.Options
 	options  proxy.Options
 	router   router.Options
-	policy   string // patch of the tenant's policy
-	test     bool
+	policy   string   // patch of the tenant's policy
 	dead     []string // kinds whose account answers on no port
 }
 

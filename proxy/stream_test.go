@@ -186,7 +186,7 @@ func TestClientGone(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			r := h.request(ctx, http.MethodPost, "/v1/chat/completions", body)
-			result := make(chan error, 1)
+			ended := make(chan struct{})
 			got := make(chan struct{})
 			go func() {
 				resp, err := http.DefaultClient.Do(r)
@@ -198,7 +198,7 @@ func TestClientGone(t *testing.T) {
 					<-ctx.Done()
 					resp.Body.Close()
 				}
-				result <- err
+				close(ended)
 			}()
 			if !h.upstream.WaitFor(5*time.Second, func(s fakellm.Stats) bool { return s.InFlight == 1 }) {
 				t.Fatal("the provider was not asked")
@@ -209,7 +209,7 @@ func TestClientGone(t *testing.T) {
 			time.Sleep(30 * time.Millisecond)
 			left := time.Now()
 			cancel()
-			<-result
+			<-ended
 			if !h.upstream.WaitFor(5*time.Second, func(s fakellm.Stats) bool { return s.Canceled == 1 }) {
 				t.Fatal("the provider's call went on")
 			}

@@ -55,7 +55,7 @@ func (w *watcher) run() {
 	_ = w.conn.SetReadDeadline(time.Time{}) // that of the request's own reading
 	hup := false
 	_ = raw.Read(func(fd uintptr) bool {
-		p := [1]unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}} //nolint:gosec // a file descriptor fits
+		p := [1]unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
 		n, _ := unix.Poll(p[:], 0)
 		hup = n > 0 && p[0].Revents&(unix.POLLRDHUP|unix.POLLHUP|unix.POLLERR) != 0
 		return hup

@@ -123,7 +123,6 @@ type exchange struct {
 	stop func() bool
 	once sync.Once
 	keep bool
-	eof  bool
 }
 
 func (x *exchange) cancel() { _ = x.c.SetDeadline(aLongTimeAgo) }

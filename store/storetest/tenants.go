@@ -488,7 +488,7 @@ var contractColumns = map[string]string{
 	"policies":               "document, updated_at",
 }
 
-var controlColumns = map[string]string{
+var controlColumns = map[string]string{ //nolint:gosec // names of columns
 	"tenants":              "id, slug, schema_name, status, plan_tier, stripe_customer_id, admin_email, max_monthly_spend, created_at",
 	"api_keys":             "id, tenant_id, name, role, test, hash, created_at, expires_at, revoked_at",
 	"audit_log":            "id, at, tenant, actor, action, detail",
