@@ -173,7 +173,6 @@ func (r *relay) WriteTo(w io.Writer) (total int64, err error) {
 			last, err := r.conclude()
 			_ = conn.SetWriteDeadline(time.Now().Add(writeTimeout))
 			n, werr := w.Write(last)
-			_ = conn.SetWriteDeadline(time.Time{})
 			return total + int64(n), errors.Join(err, werr)
 		}
 		r.read()

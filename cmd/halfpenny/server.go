@@ -25,6 +25,7 @@ import (
 const (
 	requestTimeout = time.Minute     // to read a request, so that a slow sender holds nothing for long
 	idleTimeout    = 2 * time.Minute // of a connection between requests
+	answerTimeout  = 2 * time.Minute // to write an answer; a stream pushes it on with every write
 	headerBytes    = 16 << 10        // of a request
 )
 
@@ -75,7 +76,11 @@ func notFound(ctx *fasthttp.RequestCtx) {
 
 func (g *gateway) newServer(cfg *config.Config, handler fasthttp.RequestHandler) *fasthttp.Server {
 	return &fasthttp.Server{
-		Handler: handler, ErrorHandler: refuse, Logger: quiet{},
+		Handler: func(ctx *fasthttp.RequestCtx) {
+			handler(ctx)
+			_ = ctx.Conn().SetWriteDeadline(time.Now().Add(answerTimeout))
+		},
+		ErrorHandler: refuse, Logger: quiet{},
 		MaxRequestBodySize: int(cfg.Server.MaxBodyBytes), ReadBufferSize: headerBytes,
 		ReadTimeout: requestTimeout, IdleTimeout: idleTimeout,
 		NoDefaultServerHeader: true, NoDefaultContentType: true, CloseOnShutdown: true, DisablePreParseMultipartForm: true,
