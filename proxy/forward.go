@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/generic-corp/halfpenny/internal/http1"
@@ -32,7 +33,7 @@ func (c *call) forward() *llm.Error {
 		if answered {
 			return err
 		}
-		if c.context.Err() != nil {
+		if c.client.gone() {
 			c.finish(llm.OutcomeCanceled, statusClientGone)
 			return errGone()
 		}
@@ -59,8 +60,7 @@ func (c *call) open() {
 		Considered: d.Considered, Rejected: d.Rejected, BaselineKind: d.BaselineKind, BaselineName: d.BaselineName, Substitution: d.Substitution,
 		Attempts: make([]llm.Attempt, 0, 1),
 	}
-	c.context, c.cancel = context.WithCancelCause(context.Background())
-	c.watch = watch(c.http.Conn(), func() { c.cancel(errClientGone) })
+	c.watch = watch(c.http.Conn(), c.client.leave)
 }
 
 // task is a label of what is asked, in none of its own words.
@@ -79,6 +79,40 @@ func (b *body) task(tokens int64) string {
 		label += ", " + strconv.Itoa(b.turns) + " messages"
 	}
 	return label
+}
+
+// client is the caller's connection: when it goes, the attempt under way ends. The
+// zero value is ready.
+type client struct {
+	mu   sync.Mutex
+	left bool
+	stop context.CancelCauseFunc // of the attempt under way
+}
+
+// leave is called when the client has gone.
+func (c *client) leave() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.left = true
+	if c.stop != nil {
+		c.stop(errClientGone)
+	}
+}
+
+// waitsFor names the attempt that is under way from now on.
+func (c *client) waitsFor(stop context.CancelCauseFunc) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stop = stop
+	if c.left {
+		stop(errClientGone)
+	}
+}
+
+func (c *client) gone() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.left
 }
 
 // attempt is one candidate's turn.
@@ -146,8 +180,9 @@ func (c *call) attempt(candidate *router.Candidate) (*attempt, context.Context) 
 	if len(c.failures) > 0 {
 		c.record.Reason = llm.ReasonFallback
 	}
-	ctx, cancel := context.WithCancelCause(c.context)
+	ctx, cancel := context.WithCancelCause(context.Background())
 	a.cancel = cancel
+	c.client.waitsFor(cancel)
 	return a, ctx
 }
 

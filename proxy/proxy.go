@@ -154,8 +154,7 @@ type call struct {
 	upstream  time.Duration // spent waiting for providers before the first byte
 	failures  []failure
 	watch     *watcher
-	context   context.Context // ends with the client
-	cancel    context.CancelCauseFunc
+	client    client
 	streaming bool
 	finished  bool
 }

@@ -121,7 +121,6 @@ func (c *call) baseline(u *llm.Usage) llm.NullMoney {
 func (c *call) end() {
 	if c.watch != nil {
 		c.watch.stop()
-		c.cancel(errEnded)
 	}
 	c.gateway.flying.Add(-1)
 }

@@ -1,7 +1,7 @@
 // Package http1 is an HTTP/1.1 client transport for plain-text upstreams: a pool
-// of connections, one write per request and the standard library's own reader
-// for the reply. It spends no goroutine and no channel on a connection, which is
-// most of what net/http's Transport costs on a local upstream.
+// of connections, one write per request and a lean reader for the reply. It spends
+// no goroutine and no channel on a connection, which is most of what net/http's
+// Transport costs on a local upstream.
 package http1
 
 import (
@@ -94,16 +94,6 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		x.ctx, x.body, x.keep = ctx, resp.Body, !resp.Close
 		resp.Body = x
 		return resp, nil
-	}
-}
-
-// readReply reads the reply's head, past interim ones (RFC 9110, 15.2).
-func readReply(br *bufio.Reader, r *http.Request) (*http.Response, error) {
-	for {
-		resp, err := http.ReadResponse(br, r)
-		if err != nil || resp.StatusCode >= 200 || resp.StatusCode == http.StatusSwitchingProtocols {
-			return resp, err
-		}
 	}
 }
 
