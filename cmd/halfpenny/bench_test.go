@@ -2,19 +2,12 @@ package main
 
 import (
 	"bufio"
-	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/generic-corp/halfpenny/config"
-	"github.com/generic-corp/halfpenny/tenancy"
 )
 
 // canned is a provider that answers every request with the same bytes, so that a
@@ -61,53 +54,10 @@ func canned(b *testing.B) string {
 	return "http://" + ln.Addr().String() + "/v1"
 }
 
-// started is a whole gateway on SQLite before a canned provider; it returns its address and a key.
-func started(b *testing.B) (addr, key string) {
-	dir := b.TempDir()
-	file := filepath.Join(dir, "halfpenny.yaml")
-	text := fmt.Sprintf("server: {listen: 127.0.0.1:0}\nstore: {path: %s}\nproviders:\n  - {name: openai, kind: openai, base_url: %q, api_keys: [sk-bench]}\n", filepath.Join(dir, "data"), canned(b))
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		b.Fatal(err)
-	}
-	cfg, err := config.Load(config.Flags{File: file, Serve: true})
-	if err != nil {
-		b.Fatal(err)
-	}
-	g, err := open(b.Context(), cfg, slog.New(slog.DiscardHandler))
-	if err != nil {
-		b.Fatal(err)
-	}
-	made, err := g.admin.Provision(b.Context(), actor, tenancy.ProvisionRequest{Slug: "bench", AdminEmail: "b@example.com", PlanTier: "enterprise"}, "")
-	if err != nil {
-		b.Fatal(err)
-	}
-	port, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		b.Fatal(err)
-	}
-	server, err := g.server(cfg, port)
-	if err != nil {
-		b.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- server.serve(ctx, cfg.Server.Drain) }()
-	b.Cleanup(func() {
-		stop()
-		if err := <-done; err != nil {
-			b.Error(err)
-		}
-		if err := g.close(); err != nil {
-			b.Error(err)
-		}
-	})
-	return port.Addr().String(), made.APIKey
-}
-
 // BenchmarkGateway is the whole way of a request, with journal and store, over
 // loopback. The profile of it (make pgo) is what the build is optimised by.
 func BenchmarkGateway(b *testing.B) {
-	addr, key := started(b)
+	addr, key := started(b, fmt.Sprintf("providers:\n  - {name: openai, kind: openai, base_url: %q, api_keys: [sk-bench]}\n", canned(b)))
 	for _, c := range []struct {
 		name  string
 		bytes int
