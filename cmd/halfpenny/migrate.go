@@ -18,7 +18,11 @@ func migrateStatus(ctx context.Context, c *cli, args []string) error {
 			return err
 		}
 		for _, r := range rows {
-			if _, err := fmt.Fprintln(c.out, r); err != nil {
+			state := "up to date"
+			if r.Have < r.Want {
+				state = "behind"
+			}
+			if _, err := fmt.Fprintf(c.out, "%-48s version %d of %d  %s\n", r.Schema, r.Have, r.Want, state); err != nil {
 				return err
 			}
 		}

@@ -160,7 +160,9 @@ func (g *gateway) run(ctx context.Context, terminal io.Writer) error {
 		g.log.Warn("no provider is configured: a simulation answers for all of them", "looked_for", config.LookedFor())
 	}
 	g.log.Info("serving", "listen", listener.Addr().String(), "version", versionText(), "store", cfg.Store.Driver, "simulated", cfg.Simulated())
-	return server.serve(ctx, cfg.Server.Drain)
+	err = server.serve(ctx, cfg.Server.Drain)
+	g.log.Info("stopped", "in_flight", g.proxy.InFlight())
+	return err
 }
 
 // watchConfig takes over each change of the configuration file, and each SIGHUP.
