@@ -50,9 +50,9 @@ func (w *watcher) run() {
 		return
 	}
 	w.done = make(chan struct{})
+	_ = w.conn.SetReadDeadline(time.Time{}) // ends that of the request's own reading; before stop sets one to wake the poll
 	w.mu.Unlock()
 	defer close(w.done)
-	_ = w.conn.SetReadDeadline(time.Time{}) // that of the request's own reading
 	hup := false
 	_ = raw.Read(func(fd uintptr) bool {
 		p := [1]unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}

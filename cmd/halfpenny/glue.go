@@ -72,6 +72,9 @@ func (g *gateway) ready() (ok bool, degraded []string) {
 	if healthy, since := g.directory.Healthy(); !healthy {
 		degraded = append(degraded, "the database has not answered since "+since.UTC().Format(time.RFC3339)+"; keys that are known go on serving")
 	}
+	if ledger.Tight != nil {
+		degraded = append(degraded, "the journal cannot grow: "+ledger.Tight.Error())
+	}
 	if ledger.SinkErr != nil {
 		degraded = append(degraded, "records wait in the journal, because the database refuses them")
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/generic-corp/halfpenny/config"
 )
@@ -17,17 +16,20 @@ func migrateStatus(ctx context.Context, c *cli, args []string) error {
 		if err != nil {
 			return err
 		}
+		views := make([]migrationView, 0, len(rows))
 		for _, r := range rows {
-			state := "up to date"
-			if r.Have < r.Want {
-				state = "behind"
-			}
-			if _, err := fmt.Fprintf(c.out, "%-48s version %d of %d  %s\n", r.Schema, r.Have, r.Want, state); err != nil {
-				return err
-			}
+			views = append(views, migrationView{r.Schema, r.Slug, r.Have, r.Want})
 		}
-		return nil
+		return c.print(views)
 	})
+}
+
+// migrationView is how far one schema has been migrated.
+type migrationView struct {
+	Schema string `json:"schema"`
+	Tenant string `json:"tenant"` // empty: the control schema
+	Have   int64  `json:"have"`   // version
+	Want   int64  `json:"want"`
 }
 
 // withStore runs fn with the store as it is, which is not brought up to date first.

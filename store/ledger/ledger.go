@@ -303,6 +303,7 @@ type Stats struct {
 	Bytes     int64         // of the journal on disk
 	MaxBytes  int64
 	Err       error // why the journal takes no record; nil: it does
+	Tight     error // why the journal cannot grow although it still has room; nil: it can
 	SinkErr   error // of the last batch, if it failed
 }
 
@@ -311,7 +312,12 @@ func (l *Ledger) Stats() Stats {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s := Stats{Open: l.open, Queue: l.unflushed, Written: l.written, Flushed: l.flushed, Duplicate: l.known, Failures: l.failures,
-		Bytes: l.bytes, MaxBytes: l.o.MaxBytes, Err: cmp.Or(l.fullErr, l.growErr, l.writeErr, l.syncErr), SinkErr: l.sinkErr()}
+		Bytes: l.bytes, MaxBytes: l.o.MaxBytes, Err: cmp.Or(l.fullErr, l.writeErr, l.syncErr), SinkErr: l.sinkErr()}
+	if l.growErr != nil && l.room() > l.reserved+l.frameMax {
+		s.Tight = l.growErr
+	} else {
+		s.Err = cmp.Or(s.Err, l.growErr)
+	}
 	now := time.Now().UnixNano()
 	for _, q := range l.queues {
 		if q.len() > 0 {
