@@ -1,0 +1,186 @@
+package sdk
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// How long things may take on a loaded machine before they count as hanging.
+const (
+	buildTime = 8 * time.Minute // all the builds at once, every cache empty
+	runTime   = 2 * time.Minute // one SDK over all exchanges, each call bounded by its own 20 s
+	startTime = 30 * time.Second
+)
+
+// bench is the programs under test, built, and the servers that are running.
+type bench struct {
+	traffic string // the folder of the recorded exchanges
+	bin     string // what was built
+	node    string // the SDKs' npm packages beside the scripts that use them
+	replay  string // URL of the recorded provider
+	gateway string // URL
+	key     string
+}
+
+// newBench builds everything and starts the provider and the gateway before it.
+func newBench(t *testing.T) *bench {
+	t.Helper()
+	b := &bench{traffic: traffic(t), bin: t.TempDir(), node: t.TempDir()}
+	for _, tool := range []string{"node", "npm", "python3"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			missing(t, err)
+		}
+	}
+	b.build(t)
+	b.replay = start(t, b.program("replay", "-addr", "127.0.0.1:0", "-data", b.exchanges()), "on http://", false)
+	b.startGateway(t)
+	return b
+}
+
+// traffic returns the folder of recorded exchanges.
+func traffic(t *testing.T) string {
+	t.Helper()
+	shared := os.Getenv("HALFPENNY_SHARED")
+	if shared == "" {
+		shared = "../../../shared"
+	}
+	dir, err := filepath.Abs(filepath.Join(shared, "traffic"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "exchanges.jsonl")); err != nil {
+		missing(t, "no recorded traffic: ", err)
+	}
+	return dir
+}
+
+// missing skips a test that lacks something it needs; in CI it fails it.
+func missing(t *testing.T, what ...any) {
+	t.Helper()
+	if os.Getenv("CI") != "" {
+		t.Fatal(what...)
+	}
+	t.Skip(what...)
+}
+
+func (b *bench) exchanges() string { return filepath.Join(b.traffic, "exchanges.jsonl") }
+
+// program is one of those that were built.
+func (b *bench) program(name string, args ...string) *exec.Cmd {
+	return exec.Command(filepath.Join(b.bin, name), args...)
+}
+
+// build makes the three Go programs and installs the npm packages, all at once.
+// The npm packages come as the lock file of the recordings names them.
+func (b *bench) build(t *testing.T) {
+	t.Helper()
+	for _, name := range []string{"package.json", "package-lock.json", "run.mjs", "faults.mjs"} {
+		copyFile(t, filepath.Join(b.traffic, "sdk", "node", name), filepath.Join(b.node, name))
+	}
+	gateway := []string{"build", "-buildvcs=false", "-o", filepath.Join(b.bin, "halfpenny")}
+	if raced {
+		gateway = append(gateway, "-race")
+	}
+	npm := exec.Command("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline")
+	npm.Dir = b.node
+	steps := []*exec.Cmd{
+		exec.Command("go", append(gateway, "github.com/generic-corp/halfpenny/cmd/halfpenny")...),
+		b.foreign("replay", "replay"),
+		b.foreign("sdkrun", filepath.Join("sdk", "go")),
+		npm,
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), buildTime)
+	defer cancel()
+	failed := make([]error, len(steps))
+	var all sync.WaitGroup
+	for i, step := range steps {
+		all.Go(func() { _, failed[i] = output(ctx, step) })
+	}
+	all.Wait()
+	if err := errors.Join(failed[:2]...); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(failed[2:]...); err != nil { // these need the package registries
+		missing(t, err)
+	}
+}
+
+// foreign is the build of a program that is a module of its own beside the recordings.
+func (b *bench) foreign(name, dir string) *exec.Cmd {
+	c := exec.Command("go", "build", "-buildvcs=false", "-o", filepath.Join(b.bin, name), ".")
+	c.Dir = filepath.Join(b.traffic, dir)
+	c.Env = append(os.Environ(), "GOWORK=off")
+	return c
+}
+
+func copyFile(t *testing.T, from, to string) {
+	t.Helper()
+	content, err := os.ReadFile(from)
+	if err == nil {
+		err = os.WriteFile(to, content, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// startGateway starts the gateway with two providers: openai is the recorded one,
+// and soft the same behind a connection that never breaks but only ends.
+func (b *bench) startGateway(t *testing.T) {
+	t.Helper()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "halfpenny.yaml")
+	config := fmt.Sprintf(`server: {listen: "127.0.0.1:0"}
+store: {driver: sqlite, path: %q}
+providers:
+  - {name: openai, kind: openai, base_url: %q, api_keys: [sk-recorded]}
+  - {name: soft, kind: openai, base_url: %q, api_keys: [sk-recorded]}
+`, filepath.Join(dir, "data"), b.replay+"/v1", softEnds(t, b.replay)+"/v1")
+	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	create := b.halfpenny("tenant", "create", "--config", file, "--slug", "sdk", "--admin-email", "sdk@example.com", "--plan", "enterprise")
+	ctx, cancel := context.WithTimeout(t.Context(), startTime)
+	defer cancel()
+	made, err := output(ctx, create)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tenant struct{ APIKey string }
+	if err := json.Unmarshal(made, &tenant); err != nil || tenant.APIKey == "" {
+		t.Fatalf("tenant create printed no key: %v: %s", err, made)
+	}
+	b.key = tenant.APIKey
+	b.gateway = start(t, b.halfpenny("serve", "--config", file), `"msg":"serving","listen":"`, true)
+}
+
+// halfpenny is the gateway's program in an environment that configures nothing.
+func (b *bench) halfpenny(args ...string) *exec.Cmd {
+	c := b.program("halfpenny", args...)
+	for _, v := range os.Environ() {
+		if !strings.HasPrefix(v, "HALFPENNY_") {
+			c.Env = append(c.Env, v)
+		}
+	}
+	return c
+}
+
+// disarm takes back a fault that no request has met.
+func (b *bench) disarm(t *testing.T) {
+	t.Helper()
+	resp, err := http.Post(b.replay+"/__fault", "application/json", strings.NewReader(`{"Next":0,"Fault":""}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+}
