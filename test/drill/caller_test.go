@@ -101,7 +101,7 @@ func (c *caller) open(ctx context.Context, q question) (*http.Response, error) {
 
 // ask sends a question and reads the answer to its end.
 func (c *caller) ask(q question) answer {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	resp, err := c.open(ctx, q)
 	if err != nil {
@@ -242,6 +242,9 @@ func (c *caller) crowd(n int, next func(i int64) question) *crowd {
 		all.wg.Go(func() {
 			for !all.halt.Load() {
 				a := c.ask(next(all.asked.Add(1)))
+				if a.status == 0 {
+					time.Sleep(time.Millisecond) // nobody is there
+				}
 				all.mu.Lock()
 				all.answers = append(all.answers, a)
 				all.mu.Unlock()

@@ -2,7 +2,6 @@ package drill
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"slices"
 	"testing"
@@ -94,23 +93,4 @@ func (c *caller) settled(id string) (r receipt) {
 		return status == 200
 	})
 	return r
-}
-
-// TestWatchBegins: calls of about the age at which the gateway begins to watch their
-// clients (10 ms) end like all others.
-func TestWatchBegins(t *testing.T) {
-	in := install(t, database{})
-	c := in.start().caller(in.tenant("tenths", "enterprise"))
-	load := c.crowd(64, func(i int64) question { return question{marker: fmt.Sprintf("slow=%dus", 8000+i*50%3000)} })
-	load.more(t, 10_000)
-	halted := time.Now()
-	answers := load.stop()
-	for i := range answers {
-		if !answers[i].whole {
-			t.Fatal(answers[i].String())
-		}
-	}
-	if took := time.Since(halted); took > 5*time.Second {
-		t.Errorf("the last answers took %s", took)
-	}
 }
