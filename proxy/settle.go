@@ -38,8 +38,12 @@ func (a *attempt) settle(outcome llm.Outcome) {
 func (a *attempt) estimated(outcome llm.Outcome) llm.Usage {
 	e := a.entry
 	switch outcome {
-	case llm.OutcomeError, llm.OutcomeUnsent:
+	case llm.OutcomeUnsent:
 		return llm.Usage{}
+	case llm.OutcomeError: // of a stream: an error event behind what passed
+		if !a.streaming || !a.meter.Reading().Visible {
+			return llm.Usage{}
+		}
 	case llm.OutcomeTimeout, llm.OutcomeCut:
 		if e.FirstByte == 0 {
 			return llm.Usage{}

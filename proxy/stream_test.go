@@ -149,8 +149,8 @@ func TestErrorEventOfTheProviderPasses(t *testing.T) {
 	if got.err != nil || !gjson.Get(list[len(list)-1], "error").Exists() {
 		t.Errorf("%v, last event %s", got.err, list[len(list)-1])
 	}
-	if r := h.ledger.last(t, 1); r.Outcome != llm.OutcomeError {
-		t.Errorf("outcome %v", r.Outcome)
+	if r := h.ledger.last(t, 1); r.Outcome != llm.OutcomeError || r.Usage().Output == 0 || r.CostStatus() != llm.CostEstimated {
+		t.Errorf("outcome %v, usage %+v", r.Outcome, r.Usage())
 	}
 }
 
