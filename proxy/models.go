@@ -51,7 +51,11 @@ func (c *call) oneModel(known []router.ModelInfo, name string) *llm.Error {
 }
 
 func entryOf(m router.ModelInfo) modelEntry {
-	return modelEntry{ID: m.ID, Object: "model", OwnedBy: m.Owner}
+	entry := modelEntry{ID: m.ID, Object: "model", OwnedBy: m.Owner}
+	if !m.Created.IsZero() {
+		entry.Created = m.Created.Unix()
+	}
+	return entry
 }
 
 // json answers with v.

@@ -5,8 +5,10 @@ package proxy
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -118,12 +120,25 @@ func (g *Gateway) Handle(ctx *fasthttp.RequestCtx) bool {
 func (g *Gateway) serve(ctx *fasthttp.RequestCtx, handle func(*call) *llm.Error) {
 	g.flying.Add(1)
 	c := &call{gateway: g, http: ctx, start: time.Now(), id: newID()}
+	defer func() {
+		if bug := recover(); bug != nil {
+			c.broken(bug)
+		}
+		if !c.streaming {
+			c.end()
+		}
+	}()
 	if err := handle(c); err != nil {
 		c.fail(err)
 	}
-	if !c.streaming {
-		c.end()
-	}
+}
+
+// broken answers a request that met a bug. What was journalled of it stays open,
+// and is charged its estimate at the next start.
+func (c *call) broken(bug any) {
+	c.gateway.Log.Error("BUG: a request panicked", "request", c.id, "panic", fmt.Sprint(bug), "stack", string(debug.Stack()))
+	c.record, c.streaming = nil, false
+	c.fail(&llm.Error{Status: 500, Code: "internal_error", Message: "The gateway has met an error of its own."})
 }
 
 func init() { uuid.EnableRandPool() } // one read of the system's random numbers for many ids

@@ -1,6 +1,7 @@
 package proxy_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -354,5 +355,34 @@ func TestTestKeyReachesItsOwnTable(t *testing.T) {
 	got := h.post(ask("gpt-4o-mini", "hi"), "Authorization: Bearer "+key)
 	if got.status == 200 {
 		t.Errorf("a test key reached an account that is no simulation: %d", got.status)
+	}
+}
+
+// TestUnknownModelOfAnEmptyAccount: a provider of which the catalogue lists nothing
+// takes any model behind its prefix.
+func TestUnknownModelOfAnEmptyAccount(t *testing.T) {
+	h := newHarness(t, setup{kinds: []string{"ollama"}})
+	got := h.post(ask("ollama/llama3", "hi"))
+	if got.status != 200 || got.header.Get("X-Halfpenny-Cost-Status") != "unpriced" || gjson.GetBytes(h.upstream.Requests()[0].Body, "model").Str != "llama3" {
+		t.Errorf("%d %v %s", got.status, got.header, got.body)
+	}
+}
+
+// panics is a proxy.Keys with a bug.
+type panics struct{}
+
+func (panics) Authenticate(context.Context, []byte) (*tenancy.Caller, *llm.Error) { panic("a bug") }
+
+// TestBugDoesNotEndTheProcess: a panic is one request's 500, not everybody's end.
+func TestBugDoesNotEndTheProcess(t *testing.T) {
+	h := newHarness(t, setup{})
+	keys := h.gateway.Keys
+	h.gateway.Keys = panics{}
+	if got := h.post(ask("gpt-4o-mini", "hi")); got.status != 500 || gjson.Get(got.body, "error.code").Str != "internal_error" {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+	h.gateway.Keys = keys
+	if got := h.post(ask("gpt-4o-mini", "hi")); got.status != 200 || h.gateway.InFlight() != 0 {
+		t.Errorf("afterwards: %d, %d in flight", got.status, h.gateway.InFlight())
 	}
 }

@@ -127,7 +127,7 @@ func (c *choice) wish(w *wish, group int8) {
 		c.substitute(w, cheapest(weighed))
 	}
 	if !w.auto && group == 1 && (w.prefixed || c.decision.Mode == llm.ModePinned) {
-		c.counts[llm.ReasonOtherModel] += len(c.table.nodes) - len(w.nodes)
+		c.counts[llm.ReasonOtherModel] += max(0, len(c.table.nodes)-len(w.nodes)) // a name that the catalogue does not know has nodes of its own
 	}
 }
 
@@ -191,7 +191,7 @@ func cheapest(options []option) (best *option) {
 // the first choice; in mode observe it is only noted.
 func (c *choice) substitute(w *wish, named *option) {
 	t, d := c.table, c.decision
-	others := len(t.nodes) - len(w.nodes)
+	others := max(0, len(t.nodes)-len(w.nodes))
 	switch needs := &c.query.Needs; {
 	case named == nil || w.model == nil || w.model.Capability == 0:
 		c.counts[llm.ReasonOtherModel] += others

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -77,6 +78,7 @@ func notFound(ctx *fasthttp.RequestCtx) {
 func (g *gateway) newServer(cfg *config.Config, handler fasthttp.RequestHandler) *fasthttp.Server {
 	return &fasthttp.Server{
 		Handler: func(ctx *fasthttp.RequestCtx) {
+			defer g.survive(ctx)
 			handler(ctx)
 			_ = ctx.Conn().SetWriteDeadline(time.Now().Add(answerTimeout))
 		},
@@ -84,6 +86,14 @@ func (g *gateway) newServer(cfg *config.Config, handler fasthttp.RequestHandler)
 		MaxRequestBodySize: int(cfg.Server.MaxBodyBytes), ReadBufferSize: headerBytes,
 		ReadTimeout: requestTimeout, IdleTimeout: idleTimeout,
 		NoDefaultServerHeader: true, NoDefaultContentType: true, CloseOnShutdown: true, DisablePreParseMultipartForm: true,
+	}
+}
+
+// survive keeps a bug in one handler from ending the process.
+func (g *gateway) survive(ctx *fasthttp.RequestCtx) {
+	if bug := recover(); bug != nil {
+		g.log.Error("BUG: a request panicked", "path", string(ctx.Path()), "panic", fmt.Sprint(bug), "stack", string(debug.Stack()))
+		proxy.WriteError(ctx, proxy.DialectOf(string(ctx.Path())), "", &llm.Error{Status: 500, Code: "internal_error", Message: "The gateway has met an error of its own."})
 	}
 }
 
