@@ -101,7 +101,10 @@ func (g *gateway) survive(ctx *fasthttp.RequestCtx) {
 func refuse(ctx *fasthttp.RequestCtx, cause error) {
 	err := llm.Invalid("", "The request cannot be read.")
 	small := new(fasthttp.ErrSmallBuffer)
+	var slow net.Error
 	switch {
+	case errors.As(cause, &slow) && slow.Timeout(): // clients know 408 as the end of an idle connection: RFC 9110, 15.5.9
+		err = &llm.Error{Status: 408, Type: "invalid_request_error", Message: "The request did not come in time."}
 	case errors.Is(cause, fasthttp.ErrBodyTooLarge):
 		err = &llm.Error{Status: 413, Type: "invalid_request_error", Code: "request_too_large", Message: "The request's body is over the limit of this gateway (server.max_body_bytes)."}
 	case errors.As(cause, &small):
