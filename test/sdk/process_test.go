@@ -68,6 +68,13 @@ func start(t *testing.T, c *exec.Cmd, mark string, polite bool) string {
 
 // end stops a server; a polite one says by its exit and its log that all was well.
 func end(t *testing.T, c *exec.Cmd, ended <-chan error, log string, polite bool) {
+	select {
+	case err := <-ended:
+		printed, _ := os.ReadFile(log)
+		t.Errorf("%s ended by itself: %v\n%s", c.Path, err, tail(printed))
+		return
+	default:
+	}
 	stop := syscall.SIGKILL
 	if polite {
 		stop = syscall.SIGTERM
