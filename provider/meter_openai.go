@@ -2,6 +2,7 @@ package provider
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 
 	"github.com/tidwall/gjson"
@@ -97,15 +98,15 @@ func (m *openaiMeter) chunkUsage(data []byte) {
 
 // usage reads a usage object, and the cost that OpenRouter and Perplexity put into it.
 func (m *openaiMeter) usage(object []byte) {
-	usage, err := OpenAIUsage(object)
+	usage, err := openaiUsage(object)
 	if err != nil {
 		return
 	}
 	m.reading.Usage, m.reading.Reported = usage, true
+	if !bytes.Contains(object, []byte(`"cost"`)) {
+		return
+	}
 	for _, path := range []string{"cost", "cost.total_cost"} {
-		if !bytes.Contains(object, []byte(`"cost"`)) {
-			return
-		}
 		if c := gjson.GetBytes(object, path); c.Type == gjson.Number {
 			if v, err := llm.ParseMoney(c.Raw); err == nil {
 				m.reading.Cost = llm.Known(v)
@@ -118,6 +119,7 @@ func (m *openaiMeter) usage(object []byte) {
 type openaiCounts struct {
 	prompt, completion, total   int64
 	cached, cacheWrite, audioIn int64
+	cachedAtTop                 int64 // where DeepSeek and Moonshot have it
 	reasoning, audioOut         int64
 }
 
@@ -131,10 +133,8 @@ func (c *openaiCounts) read(object []byte) error {
 			c.completion = integer(value)
 		case "total_tokens":
 			c.total = integer(value)
-		case "prompt_cache_hit_tokens": // DeepSeek
-			c.cached = max(c.cached, integer(value))
-		case "cached_tokens": // Moonshot
-			c.cached = max(c.cached, integer(value))
+		case "prompt_cache_hit_tokens", "cached_tokens":
+			c.cachedAtTop = integer(value)
 		case "prompt_tokens_details":
 			c.promptDetails(value)
 		case "completion_tokens_details":
@@ -170,12 +170,12 @@ func (c *openaiCounts) completionDetails(object []byte) {
 // integer reads a JSON number; 0 is what anything else counts.
 func integer(value []byte) int64 { return gjson.ParseBytes(value).Int() }
 
-// OpenAIUsage reads a usage object of the chat API into disjoint classes. OpenAI's
+// openaiUsage reads a usage object of the chat API into disjoint classes. OpenAI's
 // prompt_tokens includes cached and audio tokens, and completion_tokens includes
 // reasoning and audio; a provider that counts reasoning outside (xAI) shows it by
 // its total. A part larger than its whole is clamped and flagged. The error says
 // that it is no JSON object.
-func OpenAIUsage(object []byte) (llm.Usage, error) {
+func openaiUsage(object []byte) (llm.Usage, error) {
 	var c openaiCounts
 	var usage llm.Usage
 	if err := c.read(object); err != nil {
@@ -198,7 +198,7 @@ func OpenAIUsage(object []byte) (llm.Usage, error) {
 	} else if c.reasoning < 0 || c.reasoning > c.completion {
 		usage.Clamped = true
 	}
-	usage.CacheRead = part(&c.prompt, c.cached)
+	usage.CacheRead = part(&c.prompt, cmp.Or(c.cached, c.cachedAtTop))
 	usage.CacheWrite5m = part(&c.prompt, c.cacheWrite)
 	usage.AudioIn = part(&c.prompt, c.audioIn)
 	usage.AudioOut = part(&c.completion, c.audioOut)

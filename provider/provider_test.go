@@ -116,7 +116,7 @@ func TestOnlyTheAddedUsageChunkIsDropped(t *testing.T) {
 func TestOpenAIUsage(t *testing.T) {
 	f := func(in string, want llm.Usage) {
 		t.Helper()
-		if got, err := OpenAIUsage([]byte(in)); err != nil || fmt.Sprint(got) != fmt.Sprint(want) {
+		if got, err := openaiUsage([]byte(in)); err != nil || fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Errorf("%s\n got %+v\nwant %+v", in, got, want)
 		}
 	}
@@ -125,6 +125,9 @@ func TestOpenAIUsage(t *testing.T) {
 		llm.Usage{Input: 5, CacheRead: 4, AudioIn: 1, Output: 3, AudioOut: 2})
 	f(`{"prompt_tokens":10,"completion_tokens":5,"total_tokens":22,"completion_tokens_details":{"reasoning_tokens":7}}`, llm.Usage{Input: 10, Output: 12})
 	f(`{"prompt_tokens":10,"completion_tokens":5,"prompt_cache_hit_tokens":8}`, llm.Usage{Input: 2, CacheRead: 8, Output: 5})
+	f(`{"prompt_tokens":10,"completion_tokens":5,"cached_tokens":8,"prompt_tokens_details":{"cached_tokens":0}}`, llm.Usage{Input: 2, CacheRead: 8, Output: 5})
+	f(`{"prompt_tokens":10,"completion_tokens":5,"prompt_tokens_details":{"cached_tokens":0},"prompt_cache_hit_tokens":8}`, llm.Usage{Input: 2, CacheRead: 8, Output: 5})
+	f(`{"prompt_tokens":10,"completion_tokens":5,"prompt_tokens_details":{"cached_tokens":-3}}`, llm.Usage{Input: 10, Output: 5, Clamped: true})
 	f(`{"prompt_tokens":10,"completion_tokens":5,"prompt_tokens_details":{"cached_tokens":40}}`, llm.Usage{CacheRead: 10, Output: 5, Clamped: true})
 	f(`{"prompt_tokens":-1,"completion_tokens":5}`, llm.Usage{Output: 5, Clamped: true})
 	f(`{"prompt_tokens":1,"completion_tokens":5,"completion_tokens_details":{"reasoning_tokens":9}}`, llm.Usage{Input: 1, Output: 5, Clamped: true})
