@@ -182,6 +182,39 @@ type Record struct {
 	Done      bool
 }
 
+// EndUnknown turns a snapshot into the final record of a request of which nobody
+// knows how it went on, or whether it left: charged what was estimated before the
+// call. Attempts that had ended keep their outcome.
+func (r *Record) EndUnknown() {
+	r.Done, r.Status, r.Outcome = true, 0, OutcomeUnknown
+	for i := range r.Attempts {
+		if a := &r.Attempts[i]; a.Outcome == OutcomePending {
+			a.endUnknown()
+			r.Simulated = r.Simulated || a.Simulated
+		}
+	}
+	if n := len(r.Attempts); n > 0 {
+		r.Provider, r.Model = r.Attempts[n-1].Provider, r.Attempts[n-1].Model
+	}
+}
+
+func (a *Attempt) endUnknown() {
+	a.Outcome = OutcomeUnknown
+	a.Usage = Usage{Input: a.EstimatedInput, Output: a.EstimatedOutput, Estimated: true}
+	a.Cost = NullMoney{}
+	if a.Priced {
+		a.Cost = Known(a.Rates.Cost(&a.Usage))
+	}
+	switch {
+	case a.Simulated:
+		a.CostStatus = CostSimulated
+	case a.Priced:
+		a.CostStatus = CostEstimated
+	default:
+		a.CostStatus = CostUnpriced
+	}
+}
+
 // Cost is the sum over the attempts; unknown if an attempt's is.
 func (r *Record) Cost() NullMoney {
 	sum := Known(0)

@@ -3,6 +3,8 @@ package provider
 import (
 	"bytes"
 	"errors"
+
+	"github.com/generic-corp/halfpenny/internal/blankline"
 )
 
 // maxEvent bounds the bytes of one event that are held back.
@@ -42,7 +44,7 @@ func (e *Events) Rest() []byte { return e.buf[e.used:] }
 
 // NextEvent cuts the first event off what Feed returned.
 func NextEvent(whole []byte) (event, rest []byte) {
-	n := eventLength(whole)
+	n := blankline.End(whole, 0)
 	return whole[:n], whole[n:]
 }
 
@@ -50,28 +52,11 @@ func NextEvent(whole []byte) (event, rest []byte) {
 func wholeLength(b []byte) int {
 	total := 0
 	for {
-		n := eventLength(b[total:])
+		n := blankline.End(b[total:], 0)
 		if n == 0 {
 			return total
 		}
 		total += n
-	}
-}
-
-// eventLength returns the length of the first event of b with its blank line; 0: none is complete.
-func eventLength(b []byte) int {
-	for i := 0; ; {
-		n := bytes.IndexByte(b[i:], '\n')
-		if n < 0 {
-			return 0
-		}
-		i += n + 1
-		switch {
-		case i < len(b) && b[i] == '\n':
-			return i + 1
-		case i+1 < len(b) && b[i] == '\r' && b[i+1] == '\n':
-			return i + 2
-		}
 	}
 }
 

@@ -182,6 +182,7 @@ func (h *harness) listen() {
 	server := &fasthttp.Server{
 		CloseOnShutdown: true, NoDefaultContentType: true, Logger: silent{},
 		Handler: func(ctx *fasthttp.RequestCtx) {
+			defer proxy.Survive(ctx, slog.New(slog.DiscardHandler))
 			if !h.gateway.Handle(ctx) {
 				proxy.WriteError(ctx, proxy.DialectOf(string(ctx.Path())), "", &llm.Error{Status: 404, Message: "no such path"})
 			}

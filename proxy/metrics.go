@@ -115,14 +115,14 @@ func (s *series) usage(u *llm.Usage) {
 // of returns the series of a request's labels.
 func (m *Metrics) of(r *llm.Record) *series {
 	key := seriesKey{tenant: r.Slug, provider: r.Provider, model: r.Model, status: r.Status}
+	if !m.known(key.model) {
+		key.model = other
+	}
 	m.mu.RLock()
 	s := m.series[key]
 	m.mu.RUnlock()
 	if s != nil {
 		return s
-	}
-	if !m.known(key.model) {
-		key.model = other
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -120,9 +120,10 @@ func (g *Gateway) Handle(ctx *fasthttp.RequestCtx) bool {
 func (g *Gateway) serve(ctx *fasthttp.RequestCtx, handle func(*call) *llm.Error) {
 	g.flying.Add(1)
 	c := &call{gateway: g, http: ctx, start: time.Now(), id: newID()}
+	whole := false
 	defer func() {
-		if bug := recover(); bug != nil {
-			c.broken(bug)
+		if !whole {
+			c.abandon()
 		}
 		if !c.streaming {
 			c.end()
@@ -131,14 +132,25 @@ func (g *Gateway) serve(ctx *fasthttp.RequestCtx, handle func(*call) *llm.Error)
 	if err := handle(c); err != nil {
 		c.fail(err)
 	}
+	whole = true
 }
 
-// broken answers a request that met a bug. What was journalled of it stays open,
-// and is charged its estimate at the next start.
-func (c *call) broken(bug any) {
-	c.gateway.Log.Error("BUG: a request panicked", "request", c.id, "panic", fmt.Sprint(bug), "stack", string(debug.Stack()))
-	c.record, c.streaming = nil, false
-	c.fail(&llm.Error{Status: 500, Code: "internal_error", Message: "The gateway has met an error of its own."})
+// abandon puts on record what a panic has left open: nobody knows how it went on.
+func (c *call) abandon() {
+	c.streaming = false
+	if c.record != nil && !c.finished {
+		c.record.EndUnknown()
+		c.finish(llm.OutcomeUnknown, 500)
+	}
+}
+
+// Survive answers 500 where the handler panics that it is deferred in, so that a bug
+// costs one request and not all that are under way.
+func Survive(ctx *fasthttp.RequestCtx, log *slog.Logger) {
+	if bug := recover(); bug != nil {
+		log.Error("BUG: a request panicked", "path", string(ctx.Path()), "panic", fmt.Sprint(bug), "stack", string(debug.Stack()))
+		WriteError(ctx, DialectOf(string(ctx.Path())), "", &llm.Error{Status: 500, Code: "internal_error", Message: "The gateway has met an error of its own."})
+	}
 }
 
 func init() { uuid.EnableRandPool() } // one read of the system's random numbers for many ids

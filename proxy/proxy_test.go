@@ -368,20 +368,32 @@ func TestUnknownModelOfAnEmptyAccount(t *testing.T) {
 	}
 }
 
-// panics is a proxy.Keys with a bug.
+// panics is a part with a bug.
 type panics struct{}
 
 func (panics) Authenticate(context.Context, []byte) (*tenancy.Caller, *llm.Error) { panic("a bug") }
+func (panics) RoundTrip(*http.Request) (*http.Response, error)                    { panic("a bug") }
 
-// TestBugDoesNotEndTheProcess: a panic is one request's 500, not everybody's end.
+// TestBugDoesNotEndTheProcess: a panic is one request's 500, not everybody's end, and
+// a call that may have left is on record.
 func TestBugDoesNotEndTheProcess(t *testing.T) {
 	h := newHarness(t, setup{})
-	keys := h.gateway.Keys
-	h.gateway.Keys = panics{}
-	if got := h.post(ask("gpt-4o-mini", "hi")); got.status != 500 || gjson.Get(got.body, "error.code").Str != "internal_error" {
-		t.Errorf("%d %s", got.status, got.body)
+	keys, upstream := h.gateway.Keys, h.gateway.Upstream
+	fails := func() {
+		t.Helper()
+		if got := h.post(ask("gpt-4o-mini", "hi")); got.status != 500 || gjson.Get(got.body, "error.code").Str != "internal_error" {
+			t.Errorf("%d %s", got.status, got.body)
+		}
 	}
-	h.gateway.Keys = keys
+	h.gateway.Keys = panics{}
+	fails()
+	h.gateway.Keys, h.gateway.Upstream = keys, panics{}
+	fails()
+	r := h.ledger.last(t, 1)
+	if !r.Done || r.Status != 500 || r.Outcome != llm.OutcomeUnknown || r.Attempts[0].Outcome != llm.OutcomeUnknown || r.Cost().Money <= 0 {
+		t.Errorf("record %+v", r)
+	}
+	h.gateway.Upstream = upstream
 	if got := h.post(ask("gpt-4o-mini", "hi")); got.status != 200 || h.gateway.InFlight() != 0 {
 		t.Errorf("afterwards: %d, %d in flight", got.status, h.gateway.InFlight())
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"runtime/debug"
 	"strings"
 	"time"
 
@@ -78,9 +77,9 @@ func notFound(ctx *fasthttp.RequestCtx) {
 func (g *gateway) newServer(cfg *config.Config, handler fasthttp.RequestHandler) *fasthttp.Server {
 	return &fasthttp.Server{
 		Handler: func(ctx *fasthttp.RequestCtx) {
-			defer g.survive(ctx)
+			defer mayWrite(ctx)
+			defer proxy.Survive(ctx, g.log)
 			handler(ctx)
-			_ = ctx.Conn().SetWriteDeadline(time.Now().Add(answerTimeout))
 		},
 		ErrorHandler: refuse, Logger: quiet{},
 		MaxRequestBodySize: int(cfg.Server.MaxBodyBytes), ReadBufferSize: headerBytes,
@@ -89,16 +88,14 @@ func (g *gateway) newServer(cfg *config.Config, handler fasthttp.RequestHandler)
 	}
 }
 
-// survive keeps a bug in one handler from ending the process.
-func (g *gateway) survive(ctx *fasthttp.RequestCtx) {
-	if bug := recover(); bug != nil {
-		g.log.Error("BUG: a request panicked", "path", string(ctx.Path()), "panic", fmt.Sprint(bug), "stack", string(debug.Stack()))
-		proxy.WriteError(ctx, proxy.DialectOf(string(ctx.Path())), "", &llm.Error{Status: 500, Code: "internal_error", Message: "The gateway has met an error of its own."})
-	}
+// mayWrite gives the answer its time; the connection still has the deadline of the one before.
+func mayWrite(ctx *fasthttp.RequestCtx) {
+	_ = ctx.Conn().SetWriteDeadline(time.Now().Add(answerTimeout))
 }
 
 // refuse answers a request that could not be read.
 func refuse(ctx *fasthttp.RequestCtx, cause error) {
+	mayWrite(ctx)
 	err := llm.Invalid("", "The request cannot be read.")
 	small := new(fasthttp.ErrSmallBuffer)
 	var slow net.Error

@@ -11,6 +11,8 @@ import (
 	"net/textproto"
 	"strconv"
 	"strings"
+
+	"github.com/generic-corp/halfpenny/internal/blankline"
 )
 
 // maxHead bounds the head of a reply in bytes: it must fit into a connection's reader.
@@ -54,7 +56,7 @@ func readHead(br *bufio.Reader, r *http.Request) (*http.Response, error) {
 func wholeHead(br *bufio.Reader) (string, error) {
 	for looked := 0; ; {
 		have, err := br.Peek(max(1, br.Buffered()))
-		if n := headLength(have, looked); n > 0 {
+		if n := blankline.End(have, looked); n > 0 {
 			head := string(have[:n])
 			_, err := br.Discard(n)
 			return head, err
@@ -73,24 +75,6 @@ func wholeHead(br *bufio.Reader) (string, error) {
 				err = io.ErrUnexpectedEOF
 			}
 			return "", err
-		}
-	}
-}
-
-// headLength returns the length of the head in b, 0 if its empty line is not there.
-// Lines may end in LF alone. Nothing ends before from.
-func headLength(b []byte, from int) int {
-	for i := from; ; {
-		n := bytes.IndexByte(b[i:], '\n')
-		if n < 0 {
-			return 0
-		}
-		i += n + 1
-		switch {
-		case i < len(b) && b[i] == '\n':
-			return i + 1
-		case i+1 < len(b) && b[i] == '\r' && b[i+1] == '\n':
-			return i + 2
 		}
 	}
 }

@@ -1,6 +1,5 @@
 // Package jsonscan validates JSON (RFC 8259) in one pass and finds the members
-// of an object or the elements of an array where they lie, without decoding or
-// copying them.
+// of an object where they lie, without decoding or copying them.
 package jsonscan
 
 import (
@@ -37,15 +36,10 @@ func (e *SyntaxError) Error() string { return fmt.Sprintf("%s at byte %d", e.Rea
 // their order. The members alias b.
 func Members(dst []Member, b []byte) ([]Member, error) {
 	s := scanner{b: b}
-	s.space()
-	if !s.take('{') {
-		return dst, s.fail("not a JSON object")
-	}
-	dst, ok := s.members(dst)
-	if !ok || !s.end() {
-		return dst, s.failure()
-	}
-	return dst, nil
+	err := s.whole(func(start int, name, value []byte) {
+		dst = append(dst, Member{Name: name, Value: value, Start: start, At: s.i - len(value)})
+	})
+	return dst, err
 }
 
 // Each validates b as one JSON object and calls f for each of its members on the
@@ -53,29 +47,7 @@ func Members(dst []Member, b []byte) ([]Member, error) {
 // its value is valid JSON by then.
 func Each(b []byte, f func(name, value []byte)) error {
 	s := scanner{b: b}
-	s.space()
-	if !s.take('{') {
-		return s.fail("not a JSON object")
-	}
-	if !s.object(func(_ int, name, value []byte) { f(name, value) }) || !s.end() {
-		return s.failure()
-	}
-	return nil
-}
-
-// Elements validates b as one JSON array and appends its elements to dst in
-// their order. The elements alias b.
-func Elements(dst [][]byte, b []byte) ([][]byte, error) {
-	s := scanner{b: b}
-	s.space()
-	if !s.take('[') {
-		return dst, s.fail("not a JSON array")
-	}
-	dst, ok := s.elements(dst)
-	if !ok || !s.end() {
-		return dst, s.failure()
-	}
-	return dst, nil
+	return s.whole(func(_ int, name, value []byte) { f(name, value) })
 }
 
 // scanner walks over b; i is the next byte. The first failure is kept.
@@ -101,8 +73,6 @@ func (s *scanner) bad(reason string) bool {
 	return false
 }
 
-func (s *scanner) failure() error { return s.fail("invalid JSON") }
-
 func (s *scanner) space() {
 	for s.i < len(s.b) {
 		switch s.b[s.i] {
@@ -127,17 +97,16 @@ func (s *scanner) end() bool {
 	return s.i == len(s.b) || s.bad("unexpected data after the JSON value")
 }
 
-// members reads behind an opening brace; with dst nil and collecting nothing it only validates.
-func (s *scanner) members(dst []Member) ([]Member, bool) {
-	ok := s.object(func(start int, name, value []byte) {
-		dst = append(dst, Member{Name: name, Value: value, Start: start, At: s.i - len(value)})
-	})
-	return dst, ok
-}
-
-func (s *scanner) elements(dst [][]byte) ([][]byte, bool) {
-	ok := s.array(func(value []byte) { dst = append(dst, value) })
-	return dst, ok
+// whole reads all of b as one object.
+func (s *scanner) whole(f func(start int, name, value []byte)) error {
+	s.space()
+	if !s.take('{') {
+		return s.fail("not a JSON object")
+	}
+	if !s.object(f) || !s.end() {
+		return s.fail("invalid JSON")
+	}
+	return nil
 }
 
 // object reads behind an opening brace and hands each member to f, if there is one.
@@ -175,8 +144,8 @@ func (s *scanner) object(f func(start int, name, value []byte)) bool {
 	}
 }
 
-// array reads behind an opening bracket and hands each element to f, if there is one.
-func (s *scanner) array(f func(value []byte)) bool {
+// array reads behind an opening bracket.
+func (s *scanner) array() bool {
 	if !s.enter() {
 		return false
 	}
@@ -187,12 +156,8 @@ func (s *scanner) array(f func(value []byte)) bool {
 	}
 	for {
 		s.space()
-		start := s.i
 		if !s.value() {
 			return false
-		}
-		if f != nil {
-			f(s.b[start:s.i])
 		}
 		if more, ok := s.next(']'); !more {
 			return ok
@@ -231,7 +196,7 @@ func (s *scanner) value() bool {
 		return s.object(nil)
 	case '[':
 		s.i++
-		return s.array(nil)
+		return s.array()
 	case 't':
 		return s.word("true")
 	case 'f':

@@ -219,7 +219,7 @@ func (l *Ledger) finishUnknown() error {
 		if err != nil {
 			return err
 		}
-		settleUnknown(&rec)
+		rec.EndUnknown()
 		var buf []byte
 		buf = appendRecord(buf, &rec)
 		at, err := l.putFinished(&rec, 0, &buf)
@@ -229,37 +229,4 @@ func (l *Ledger) finishUnknown() error {
 		l.enqueue(k, e, &rec, at)
 	}
 	return nil
-}
-
-// settleUnknown turns a snapshot into the final record of a request of which nobody
-// knows whether it left: charged what was estimated before the call. Attempts that
-// had ended keep their outcome.
-func settleUnknown(r *llm.Record) {
-	r.Done, r.Status, r.Outcome = true, 0, llm.OutcomeUnknown
-	for i := range r.Attempts {
-		if a := &r.Attempts[i]; a.Outcome == llm.OutcomePending {
-			settleAttempt(a)
-			r.Simulated = r.Simulated || a.Simulated
-		}
-	}
-	if n := len(r.Attempts); n > 0 {
-		r.Provider, r.Model = r.Attempts[n-1].Provider, r.Attempts[n-1].Model
-	}
-}
-
-func settleAttempt(a *llm.Attempt) {
-	a.Outcome = llm.OutcomeUnknown
-	a.Usage = llm.Usage{Input: a.EstimatedInput, Output: a.EstimatedOutput, Estimated: true}
-	a.Cost = llm.NullMoney{}
-	if a.Priced {
-		a.Cost = llm.Known(a.Rates.Cost(&a.Usage))
-	}
-	switch {
-	case a.Simulated:
-		a.CostStatus = llm.CostSimulated
-	case a.Priced:
-		a.CostStatus = llm.CostEstimated
-	default:
-		a.CostStatus = llm.CostUnpriced
-	}
 }

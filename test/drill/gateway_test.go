@@ -50,6 +50,9 @@ const (
 // install prepares an installation with a provider. Nothing runs yet.
 func install(t *testing.T, db database) *installation {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("the drills run the program for minutes")
+	}
 	dir := t.TempDir()
 	in := &installation{t: t, db: db, data: filepath.Join(dir, "data"), file: filepath.Join(dir, "halfpenny.yaml"), listen: "127.0.0.1:0", store: db.url,
 		fake: fakellm.New(fakellm.Options{Log: 100_000}), secrets: []string{apiKey, words}}
