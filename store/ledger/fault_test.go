@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -168,4 +169,33 @@ func finishAll(t *testing.T, l *Ledger, begun uint64) {
 	for n := range begun {
 		finish(t, l, "acme", n)
 	}
+}
+
+// Calls that share a write share its failure, and leave no trace of it.
+func TestFailedSharedWrite(t *testing.T) {
+	sink := newSink()
+	sink.refuse = down
+	l, disk := openFaulty(t, sink)
+	start(t, l, "acme", 0)
+	disk.percent = 80
+	disk.writes.Store(true)
+	var calls sync.WaitGroup
+	for n := range uint64(50) {
+		calls.Go(func() {
+			if err := l.Started(started("acme", 1+n)); !errors.Is(err, ErrUnavailable) {
+				t.Errorf("call %d: %v, want ErrUnavailable", 1+n, err)
+			}
+		})
+	}
+	calls.Wait()
+	disk.writes.Store(false)
+	start(t, l, "acme", 100)
+	checkCrash(t, l, map[uint64]llm.Outcome{0: llm.OutcomeUnknown, 100: llm.OutcomeUnknown})
+	if open := l.Stats().Open; open != 2 {
+		t.Errorf("%d calls are under way, want 2", open)
+	}
+	sink.set(nil)
+	finish(t, l, "acme", 0)
+	finish(t, l, "acme", 100)
+	closeNow(t, l)
 }

@@ -208,10 +208,12 @@ func (l *Ledger) mark(keys []key) {
 		if l.room() < l.reserved+int64(len(frame)) {
 			return
 		}
-		if _, err := l.put(frame); err != nil {
+		at, err := l.put(frame)
+		if err != nil {
 			l.log.Warn("cannot mark records as flushed", "error", err)
 			return
 		}
+		l.release(at)
 	}
 }
 

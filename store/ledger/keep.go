@@ -60,7 +60,9 @@ func (l *Ledger) probe() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if frame := appendMarks(nil, nil); l.writeErr != nil && l.room() >= l.reserved+int64(len(frame)) {
-		_, _ = l.put(frame) // the outcome is in writeErr
+		if at, err := l.put(frame); err == nil { // the outcome is in writeErr
+			l.release(at)
+		}
 	}
 }
 
@@ -189,7 +191,6 @@ func (l *Ledger) relocate() {
 			continue
 		}
 		l.release(e.place)
-		l.retain(at)
 		e.place = at
 		l.entries[k] = e
 	}

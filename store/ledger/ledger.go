@@ -5,7 +5,7 @@
 // The journal is a folder of segments, files of a fixed size that are allocated
 // before they are used. A call is journalled twice: its snapshot before an attempt's
 // connection is used, and its final record before the reply's last byte goes down.
-// Each is one write(2), so a killed process loses nothing; one fdatasync for all is
+// Each is handed over by write(2), so a killed process loses nothing; one fdatasync for all is
 // issued every Options.FsyncEvery, which bounds what a power failure can take. A
 // snapshot sets room aside for its final record: what has been let out can always
 // be recorded, even on a full disk. A segment goes once nothing in it is needed.
@@ -116,6 +116,8 @@ type Ledger struct {
 
 	segments []*segment // those with frames, oldest first; the active one is the last
 	active   *segment   // nil until the first frame
+	pending  *batch     // frames that wait to be written to it together; nil: none
+	spent    *batch     // to be used again; nil: none
 	spares   []*segment // allocated and empty
 	number   uint64     // of the newest segment
 	bytes    int64      // on disk, spares included
@@ -173,23 +175,25 @@ func (l *Ledger) started(k key, slug string, frame []byte) error {
 	}
 	n := int64(len(frame))
 	hold := n + finishReserve
-	if err := l.ensure(n + hold - old.hold); err != nil {
+	more := hold - old.hold
+	if err := l.ensure(n + more); err != nil {
 		return err
 	}
 	l.fullErr = nil
-	at, err := l.put(frame)
+	l.reserved += more
+	at, err := l.share(frame)
 	if err != nil {
+		l.reserved -= more
 		return err
 	}
-	l.reserved += hold - old.hold
+	e, again := l.entries[k] // whose frame may have moved meanwhile
 	if !again {
 		l.open++
-		old.q = l.queue(slug)
+		e.q = l.queue(slug)
 	}
-	l.release(old.place)
-	l.retain(at)
-	old.place, old.hold = at, hold
-	l.entries[k] = old
+	l.release(e.place)
+	e.place, e.hold = at, hold
+	l.entries[k] = e
 	l.peak = max(l.peak, len(l.entries))
 	return nil
 }
@@ -217,35 +221,36 @@ func (l *Ledger) finished(r *llm.Record, buf *[]byte) error {
 	case known && e.done:
 		return fmt.Errorf("cannot journal request %s: it is finished", r.ID)
 	}
-	at, err := l.putFinished(r, e.hold, buf)
+	l.reserved -= e.hold
+	at, err := l.putFinished(r, buf)
 	if err != nil && !known {
 		return err
 	}
-	l.enqueue(k, e, r, at)
+	l.enqueue(k, l.entries[k], r, at) // its frame may have moved meanwhile
 	return err
 }
 
 // putFinished writes a final record, without its candidates where these do not fit.
-func (l *Ledger) putFinished(r *llm.Record, hold int64, buf *[]byte) (place, error) {
-	err := l.fits(int64(len(*buf)), hold)
+func (l *Ledger) putFinished(r *llm.Record, buf *[]byte) (place, error) {
+	err := l.fits(int64(len(*buf)))
 	if err != nil {
 		short := *r
 		short.Considered, short.Rejected = nil, nil
 		*buf = appendRecord((*buf)[:0], &short)
-		err = l.fits(int64(len(*buf)), hold)
+		err = l.fits(int64(len(*buf)))
 	}
 	if err != nil {
 		return place{}, err
 	}
-	return l.put(*buf)
+	return l.share(*buf)
 }
 
-// fits makes sure that a frame of n bytes can be written, for which hold was set aside.
-func (l *Ledger) fits(n, hold int64) error {
+// fits makes sure that a frame of n bytes can be written.
+func (l *Ledger) fits(n int64) error {
 	if n > l.frameMax {
 		return ErrTooLarge
 	}
-	return l.ensure(n - hold)
+	return l.ensure(n)
 }
 
 // enqueue turns e into a finished entry at its new place and queues it.
@@ -255,12 +260,10 @@ func (l *Ledger) enqueue(k key, e entry, r *llm.Record, at place) {
 	} else {
 		l.open--
 	}
-	l.reserved -= e.hold
 	e.hold, e.done, e.at = 0, true, time.Now().UnixNano()
 	stored := at.seg != nil
 	if stored {
 		l.release(e.place)
-		l.retain(at)
 		e.place = at
 	}
 	if l.inMemory < l.o.MemoryMax || !stored {

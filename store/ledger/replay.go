@@ -206,6 +206,8 @@ func (l *Ledger) adopt(s *segment, found extent, last bool) {
 
 // finishUnknown ends, in the journal too, what the earlier process had started.
 func (l *Ledger) finishUnknown() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	var open []key
 	for k, e := range l.entries {
 		if !e.done {
@@ -220,9 +222,8 @@ func (l *Ledger) finishUnknown() error {
 			return err
 		}
 		rec.EndUnknown()
-		var buf []byte
-		buf = appendRecord(buf, &rec)
-		at, err := l.putFinished(&rec, 0, &buf)
+		buf := appendRecord(nil, &rec)
+		at, err := l.putFinished(&rec, &buf)
 		if err != nil {
 			l.log.Error("cannot journal a record of unknown outcome; it is kept in memory", "request", rec.ID, "error", err)
 		}

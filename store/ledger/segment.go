@@ -9,6 +9,7 @@ import (
 	"hash/crc32"
 	"os"
 	"path/filepath"
+	"runtime"
 
 	"github.com/generic-corp/halfpenny/llm"
 )
@@ -149,36 +150,117 @@ func (l *Ledger) grown(s *segment, err error) {
 	l.dirDirty = true
 }
 
-// put writes a frame, for which there is room. After an error the frame is not in
-// the journal, and the next one takes its place. The error wraps ErrUnavailable.
+// batch is frames that are written at once, one behind the other.
+type batch struct {
+	off  int64 // of the first, in the active segment
+	buf  []byte
+	n    int  // frames
+	left int  // frames whose owners have not been told
+	done bool // they are written, or err says why not
+	err  error
+}
+
+// share writes a frame, for which there is room, in one write with those of all the
+// requests that have come as far meanwhile, and retains its place. It lets go of the
+// lock in between. After an error, which wraps ErrUnavailable, the frame is not in the
+// journal, and the next one takes its place.
+func (l *Ledger) share(frame []byte) (place, error) {
+	at, err := l.claim(frame)
+	if err != nil {
+		return place{}, err
+	}
+	b := l.pending
+	l.mu.Unlock()
+	runtime.Gosched() // the requests that are ready to run join in
+	l.mu.Lock()
+	if !b.done {
+		l.write()
+	}
+	return l.told(b, at)
+}
+
+// put writes a frame as share does, alone and without letting go of the lock.
 func (l *Ledger) put(frame []byte) (place, error) {
+	at, err := l.claim(frame)
+	if err != nil {
+		return place{}, err
+	}
+	b := l.pending
+	l.write()
+	return l.told(b, at)
+}
+
+// told returns what became of one frame of a batch, which is used again once all are told.
+func (l *Ledger) told(b *batch, at place) (place, error) {
+	err := b.err
+	if b.left--; b.left == 0 {
+		l.spent = b
+	}
+	if err != nil {
+		l.release(at)
+		return place{}, err
+	}
+	return at, nil
+}
+
+// claim gives a frame its place, which is retained, and puts it behind those that
+// wait to be written.
+func (l *Ledger) claim(frame []byte) (place, error) {
 	n := int64(len(frame))
 	if l.active == nil || l.active.shut || l.active.end+n > l.active.size {
+		l.write()
 		if err := l.roll(); err != nil {
 			return place{}, err
 		}
 	}
 	s := l.active
 	seal(frame, s.seed)
-	if _, err := s.f.WriteAt(frame, s.end); err != nil {
-		l.repair(s)
-		l.writeErr = err
-		return place{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	if l.pending == nil {
+		l.pending = l.newBatch(s.end)
 	}
 	at := place{s, s.end, n}
+	l.pending.buf = append(l.pending.buf, frame...)
+	l.pending.n, l.pending.left = l.pending.n+1, l.pending.left+1
 	s.end += n
-	s.dirty = true
-	l.writeErr = nil
-	l.written++
+	l.retain(at)
 	return at, nil
 }
 
-// repair wipes the beginning of a frame that was written in part, so that it is not
-// found after a crash; a segment that does not even take that gets no more frames.
-func (l *Ledger) repair(s *segment) {
-	var nothing [frameHeader]byte
-	if _, err := s.f.WriteAt(nothing[:], s.end); err != nil {
-		s.shut = true
+func (l *Ledger) newBatch(off int64) *batch {
+	b := l.spent
+	if l.spent = nil; b == nil {
+		b = new(batch)
+	}
+	*b = batch{off: off, buf: b.buf[:0]}
+	return b
+}
+
+// write writes the frames that wait, if there are any. After an error none of them
+// is in the journal.
+func (l *Ledger) write() {
+	b, s := l.pending, l.active
+	if b == nil {
+		return
+	}
+	l.pending, b.done = nil, true
+	if _, err := s.f.WriteAt(b.buf, b.off); err != nil {
+		l.repair(b)
+		l.writeErr = err
+		b.err = fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return
+	}
+	s.dirty = true
+	l.writeErr = nil
+	l.written += int64(b.n)
+}
+
+// repair wipes frames that were written in part, so that none of them is found after
+// a crash; a segment that does not even take that gets no more frames.
+func (l *Ledger) repair(b *batch) {
+	l.active.end = b.off
+	clear(b.buf)
+	if _, err := l.active.f.WriteAt(b.buf, b.off); err != nil {
+		l.active.shut = true
 	}
 }
 
