@@ -111,6 +111,7 @@ func (a *Attempt) append(dst []byte) []byte {
 	dst = a.Usage.append(dst)
 	dst = appendNullMoney(dst, a.Cost)
 	dst = appendNullMoney(dst, a.Reported)
+	dst = a.Usage.appendPer(dst)
 	return closeBlock(dst, start)
 }
 
@@ -119,14 +120,14 @@ type rateClass struct{ rate, parent *Rate }
 
 // The order of the classes in the bitmap. New ones go to the end; a parent
 // always precedes its children.
-func (r *Rates) classes() [13]rateClass {
+func (r *Rates) classes() [15]rateClass {
 	return [...]rateClass{
 		{&r.Input, nil}, {&r.Output, nil},
 		{&r.CacheRead, &r.Input}, {&r.CacheWrite5m, &r.Input}, {&r.CacheWrite1h, &r.CacheWrite5m},
 		{&r.Reasoning, &r.Output},
 		{&r.AudioIn, &r.Input}, {&r.AudioOut, &r.Output}, {&r.AudioCached, &r.CacheRead},
 		{&r.ImageIn, &r.Input}, {&r.ImageOut, &r.Output}, {&r.ImageCached, &r.CacheRead},
-		{&r.Video, &r.Input},
+		{&r.Video, &r.Input}, {&r.VideoOut, &r.Output}, {&r.Citations, &r.Output},
 	}
 }
 
@@ -160,9 +161,10 @@ const (
 )
 
 // The order of the classes in the bitmap. New ones go to the end.
-func (u *Usage) classes() [13]*int64 {
+func (u *Usage) classes() [15]*int64 {
 	return [...]*int64{&u.Input, &u.CacheRead, &u.CacheWrite5m, &u.CacheWrite1h, &u.Output, &u.Reasoning,
-		&u.AudioIn, &u.AudioOut, &u.AudioCached, &u.ImageIn, &u.ImageOut, &u.ImageCached, &u.Video}
+		&u.AudioIn, &u.AudioOut, &u.AudioCached, &u.ImageIn, &u.ImageOut, &u.ImageCached, &u.Video,
+		&u.VideoOut, &u.Citations}
 }
 
 func (u *Usage) append(dst []byte) []byte {
@@ -182,6 +184,22 @@ func (u *Usage) append(dst []byte) []byte {
 		dst = appendString(dst, u.Fees[i].Name)
 		dst = binary.AppendVarint(dst, u.Fees[i].Count)
 		dst = binary.AppendVarint(dst, int64(u.Fees[i].Rate))
+	}
+	return dst
+}
+
+// appendPer appends what the rates of the fees are for, which the form of a fee
+// has no room for: nothing but a 0 where each is for one.
+func (u *Usage) appendPer(dst []byte) []byte {
+	n := 0
+	for i := range u.Fees {
+		if u.Fees[i].Per != 0 {
+			n = i + 1
+		}
+	}
+	dst = binary.AppendUvarint(dst, uint64(n))
+	for i := range n {
+		dst = binary.AppendVarint(dst, u.Fees[i].Per)
 	}
 	return dst
 }
@@ -333,6 +351,20 @@ func (d *decoder) attempt(a *Attempt) {
 	d.usage(&a.Usage)
 	a.Cost = d.nullMoney()
 	a.Reported = d.nullMoney()
+	if d.s != "" { // older writers end here
+		d.per(&a.Usage)
+	}
+}
+
+func (d *decoder) per(u *Usage) {
+	n := d.count(1)
+	if n > len(u.Fees) {
+		d.fail()
+		return
+	}
+	for i := range n {
+		u.Fees[i].Per = d.varint()
+	}
 }
 
 func (d *decoder) rates(r *Rates) {

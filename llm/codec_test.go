@@ -24,7 +24,7 @@ func sampleRecord() *Record {
 			N: 1, Provider: "openai", Model: "gpt-5-mini", Sent: "gpt-5-mini", Served: "gpt-5-mini-2025-08-07", At: at.Add(time.Millisecond), Latency: time.Second,
 			FirstByte: 300 * time.Millisecond, Status: 200, Outcome: OutcomeOK, EstimatedInput: 812, EstimatedOutput: 256, Priced: true,
 			Rates: Rates{Input: rate, CacheRead: rate / 10, CacheWrite5m: rate, CacheWrite1h: rate, Output: 8 * rate, Reasoning: 8 * rate, AudioIn: rate,
-				AudioOut: 8 * rate, AudioCached: rate / 10, ImageIn: rate, ImageOut: 8 * rate, ImageCached: rate / 10, Video: rate, Version: "2026-06-01"},
+				AudioOut: 8 * rate, AudioCached: rate / 10, ImageIn: rate, ImageOut: 8 * rate, ImageCached: rate / 10, Video: rate, VideoOut: 8 * rate, Citations: 8 * rate, Version: "2026-06-01"},
 			Usage: Usage{Input: 300, CacheRead: 512, Output: 190}, Cost: Known(467_800), CostStatus: CostExact,
 		}},
 		BaselineKind: BaselineNamed, BaselineName: "gpt-5-mini", Baseline: Known(583_000),
@@ -53,7 +53,8 @@ func drawUsage(t *rapid.T) Usage {
 		*count = rapid.OneOf(rapid.Just(int64(0)), rapid.Int64()).Draw(t, "count")
 	}
 	for range rapid.IntRange(0, 2).Draw(t, "fees") {
-		u.Fees = append(u.Fees, Fee{Name: rapid.String().Draw(t, "fee"), Count: rapid.Int64().Draw(t, "n"), Rate: Rate(rapid.Int64().Draw(t, "rate"))})
+		u.Fees = append(u.Fees, Fee{Name: rapid.String().Draw(t, "fee"), Count: rapid.Int64().Draw(t, "n"), Rate: Rate(rapid.Int64().Draw(t, "rate")),
+			Per: rapid.Int64().Draw(t, "per")})
 	}
 	return u
 }
@@ -147,11 +148,31 @@ func TestParseRecordSkipsWhatItDoesNotKnow(t *testing.T) {
 		t.Errorf("longer block: %+v, bad %v, left %q", attempts, d.bad, d.s)
 	}
 
-	// Bitmap with Input and the unknown class 13 set: 7 and 9.
-	d = decoder{s: string([]byte{0x84, 0x80, 0x02, 14, 18, 0})}
+	// Bitmap with Input and the unknown class 15 set: 7 and 9.
+	d = decoder{s: string([]byte{0x84, 0x80, 0x08, 14, 18, 0})}
 	var u Usage
 	if d.usage(&u); d.bad || d.s != "" || !reflect.DeepEqual(u, Usage{Input: 7}) {
 		t.Errorf("usage %+v, bad %v, left %q", u, d.bad, d.s)
+	}
+}
+
+// What an older writer did not write reads as it was meant: classes added since
+// cost what their parents do, and the rate of a fee is for one.
+func TestParseRecordReadsAnOlderWriter(t *testing.T) {
+	want := sampleRecord().Attempts[0]
+	want.Usage.Fees = []Fee{{Name: "web_search", Count: 1, Rate: 10_000_000_000_000}}
+	block := want.append(nil)
+	block = closeBlock(block[:len(block)-1], 0) // without what Per takes
+	d := decoder{s: string(append(binaryCount(1), block...))}
+	if attempts := d.attempts(); d.bad || d.s != "" || !reflect.DeepEqual(attempts, []Attempt{want}) {
+		t.Errorf("%+v, bad %v, left %q", attempts, d.bad, d.s)
+	}
+
+	// Rates with a bitmap of the first two classes: 5 and 7.
+	d = decoder{s: string([]byte{0x03, 10, 14, 1, 'v'})}
+	var r Rates
+	if d.rates(&r); d.bad || r.VideoOut != 7 || r.Citations != 7 || r.Video != 5 || r.Version != "v" {
+		t.Errorf("rates %+v, bad %v", r, d.bad)
 	}
 }
 
@@ -208,7 +229,7 @@ func FuzzParseRecord(f *testing.F) {
 	full.Considered = []Considered{{Provider: "groq", Model: "llama", Cost: Known(1), Capability: 0.9, Reason: ReasonDearer}}
 	full.Rejected = []Rejection{{ReasonTools, 3}}
 	full.Substitution = &Substitution{"groq", "llama", 1, 2}
-	full.Attempts[0].Usage.Fees = []Fee{{"web_search", 1, 10_000_000_000_000}}
+	full.Attempts[0].Usage.Fees = []Fee{{Name: "web_search", Count: 1, Rate: 10_000_000_000_000}, {Name: "audio_second", Count: 7, Rate: 40_000_000_000_000, Per: 3600}}
 	f.Add(full.Append(nil))
 	f.Add((&Record{}).Append(nil))
 	f.Add(full.Append(nil)[:200])

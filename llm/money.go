@@ -3,6 +3,8 @@ package llm
 import (
 	"errors"
 	"fmt"
+	"math"
+	"math/big"
 	"math/bits"
 	"strconv"
 	"strings"
@@ -17,7 +19,7 @@ const Dollar Money = 1_000_000_000
 // MaxMoney is the largest amount that may be configured: $1,000,000,000.
 const MaxMoney = 1_000_000_000 * Dollar
 
-// Rate is a unit price in femto-dollars (10⁻¹⁵ US dollars) per token or per call.
+// Rate is a unit price in femto-dollars (10⁻¹⁵ US dollars) per token, or for what a fee counts.
 // One dollar per million tokens is 10⁹.
 type Rate int64
 
@@ -174,14 +176,25 @@ func clip(s string) string {
 
 // Rates are the unit prices in force for one call, one for each class of Usage.
 // Every class has its price: where a price list names none, its parent's
-// (cache, audio, image → input; reasoning → output) has been filled in.
+// (cache, audio, image, video → input; reasoning, citations → output) has been filled in.
 type Rates struct {
 	Input, CacheRead, CacheWrite5m, CacheWrite1h Rate
 	Output, Reasoning                            Rate
 	AudioIn, AudioOut, AudioCached               Rate
 	ImageIn, ImageOut, ImageCached               Rate
-	Video                                        Rate
-	Version                                      string // of the price list
+	Video, VideoOut                              Rate
+	Citations                                    Rate
+	Version                                      string // of the price list, and what was agreed on top of it
+}
+
+// All returns the rates of all classes, to be read or changed.
+func (r *Rates) All() []*Rate {
+	classes := r.classes()
+	all := make([]*Rate, len(classes))
+	for i := range classes {
+		all[i] = classes[i].rate
+	}
+	return all
 }
 
 // Cost returns what u costs at these rates: femto-dollars summed in 128 bits,
@@ -210,14 +223,37 @@ func (r *Rates) Cost(u *Usage) Money {
 	add(u.ImageOut, r.ImageOut)
 	add(u.ImageCached, r.ImageCached)
 	add(u.Video, r.Video)
-	for _, fee := range u.Fees {
-		add(fee.Count, fee.Rate)
+	add(u.VideoOut, r.VideoOut)
+	add(u.Citations, r.Citations)
+	for i := range u.Fees {
+		if u.Fees[i].Per > 1 {
+			return fractions(hi, lo, u.Fees[i:])
+		}
+		add(u.Fees[i].Count, u.Fees[i].Rate)
 	}
 	lo, carry := bits.Add64(lo, femtoPerNano/2, 0)
 	hi += carry
 	if hi >= femtoPerNano {
-		return Money(1<<63 - 1)
+		return math.MaxInt64
 	}
 	nano, _ := bits.Div64(hi, lo, femtoPerNano)
-	return Money(min(nano, 1<<63-1))
+	return Money(min(nano, math.MaxInt64))
+}
+
+// fractions adds fees to a sum of femto-dollars and rounds it, where a rate is for
+// more than one: its share of a femto-dollar counts too, so the sum is a fraction.
+func fractions(hi, lo uint64, fees []Fee) Money {
+	whole := new(big.Int).Lsh(new(big.Int).SetUint64(hi), 64)
+	sum := new(big.Rat).SetInt(whole.Add(whole, new(big.Int).SetUint64(lo)))
+	for _, f := range fees {
+		if f.Count > 0 && f.Rate > 0 {
+			n := new(big.Int).Mul(big.NewInt(f.Count), big.NewInt(int64(f.Rate)))
+			sum.Add(sum, new(big.Rat).SetFrac(n, big.NewInt(max(f.Per, 1))))
+		}
+	}
+	sum.Add(sum, big.NewRat(femtoPerNano/2, 1)).Quo(sum, big.NewRat(femtoPerNano, 1))
+	if nano := new(big.Int).Quo(sum.Num(), sum.Denom()); nano.IsInt64() {
+		return Money(nano.Int64())
+	}
+	return math.MaxInt64
 }

@@ -108,6 +108,39 @@ func TestCost(t *testing.T) {
 	})
 }
 
+// TestCostOfFractions: a rate for more than one is exact too, so fractions of a
+// femto-dollar that make a whole together do.
+func TestCostOfFractions(t *testing.T) {
+	f := func(want Money, fees ...Fee) {
+		t.Helper()
+		if got := (&Rates{Input: 400_000}).Cost(&Usage{Input: 1, Fees: fees}); got != want {
+			t.Errorf("%+v cost %d, want %d", fees, got, want)
+		}
+	}
+	f(11_111_112, Fee{Count: 1000, Rate: 40_000_000_000_000, Per: 3600}) // 11,111,111.11… and 0.4 nano-dollars
+	f(1, Fee{Count: 1, Rate: 100_000, Per: 1})
+	f(0, Fee{Count: 1, Rate: 299_999, Per: 3})
+	f(1, Fee{Count: 1, Rate: 100_000, Per: 3}, Fee{Count: 2, Rate: 100_000, Per: 3})
+	f(0, Fee{Count: 1, Rate: 100_000, Per: 3}, Fee{Count: 1, Rate: 199_999, Per: 3})
+	f(math.MaxInt64, Fee{Count: math.MaxInt64, Rate: math.MaxInt64, Per: 2})
+	f(0, Fee{Count: -1, Rate: 100_000, Per: 3})
+}
+
+func TestCostAllocatesNothing(t *testing.T) {
+	u, r := &Usage{Input: 3, Output: 5, Fees: []Fee{{Count: 1, Rate: 7}}}, &Rates{Input: 1, Output: 2}
+	if n := testing.AllocsPerRun(100, func() { _ = r.Cost(u) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func BenchmarkCost(b *testing.B) {
+	u, r := &Usage{Input: 3000, CacheRead: 1000, Output: 500}, &Rates{Input: 150_000_000, CacheRead: 75_000_000, Output: 600_000_000}
+	b.ReportAllocs()
+	for b.Loop() {
+		_ = r.Cost(u)
+	}
+}
+
 func TestCostIsRoundedHalfUpOnce(t *testing.T) {
 	f := func(tokens int64, rate Rate, want Money) {
 		t.Helper()

@@ -15,7 +15,9 @@ type Usage struct {
 	ImageIn      int64
 	ImageOut     int64
 	ImageCached  int64
-	Video        int64
+	Video        int64 // video input
+	VideoOut     int64
+	Citations    int64 // what a provider charges for the sources that it quotes, beside its output
 	Fees         []Fee // charges per call rather than per token
 	Estimated    bool  // counted by the gateway, not reported by the provider
 	Clamped      bool  // the provider's report was inconsistent and a part was cut to its whole
@@ -25,7 +27,16 @@ type Usage struct {
 type Fee struct {
 	Name  string
 	Count int64
-	Rate  Rate // femto-dollars each
+	Rate  Rate  // femto-dollars for Per of them
+	Per   int64 // what Rate is for, such as the 3600 seconds of an hour; 0 and 1: each
+}
+
+// FeeRate is the price of something that is counted per call.
+type FeeRate struct {
+	Name  string // as Fee has it
+	Rate  Rate   // femto-dollars for Per of them
+	Per   int64  // 0 and 1: each
+	Least int64  // the least count that is billed where there is any; 0: what was counted
 }
 
 // InputTokens is everything the model read.
@@ -33,8 +44,10 @@ func (u *Usage) InputTokens() int64 {
 	return u.Input + u.CacheRead + u.CacheWrite5m + u.CacheWrite1h + u.AudioIn + u.AudioCached + u.ImageIn + u.ImageCached + u.Video
 }
 
-// OutputTokens is everything the model wrote, reasoning included.
-func (u *Usage) OutputTokens() int64 { return u.Output + u.Reasoning + u.AudioOut + u.ImageOut }
+// OutputTokens is everything the model wrote, reasoning and citations included.
+func (u *Usage) OutputTokens() int64 {
+	return u.Output + u.Reasoning + u.AudioOut + u.ImageOut + u.VideoOut + u.Citations
+}
 
 // Empty reports whether nothing was counted.
 func (u *Usage) Empty() bool {
@@ -56,6 +69,8 @@ func (u *Usage) Add(o *Usage) {
 	u.ImageOut += o.ImageOut
 	u.ImageCached += o.ImageCached
 	u.Video += o.Video
+	u.VideoOut += o.VideoOut
+	u.Citations += o.Citations
 	u.Fees = append(u.Fees, o.Fees...)
 	u.Estimated = u.Estimated || o.Estimated
 	u.Clamped = u.Clamped || o.Clamped

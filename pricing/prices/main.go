@@ -1,6 +1,8 @@
-// Command prices generates ../catalogue.json: the models listed in models.yaml,
-// with the facts and prices that models.dev states and the capability that
-// LiveBench and Aider measured. Run it by go generate in the folder above.
+// Command prices generates ../catalogue.json from four sources: the prices and
+// names of genai-prices, the facts of models.dev and the prices that it alone
+// states, the capability that LiveBench and Aider measured, and models.yaml, which
+// says what is the same model. It also writes down where the two price lists
+// differ. Run it by go generate in the folder above.
 package main
 
 import (
@@ -12,7 +14,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 
 	"go.yaml.in/yaml/v3"
 
@@ -26,7 +27,18 @@ var listYAML []byte
 type list struct {
 	Refusals map[string][]string `yaml:"refusals"`
 	Anchor   []anchor            `yaml:"anchor"`
+	Tiers    []tier              `yaml:"tiers"`
+	Apart    map[string][]string `yaml:"apart"`
 	Models   []listed            `yaml:"models"`
+}
+
+// tier is a service tier that a provider prices as a share of its default one.
+type tier struct {
+	Kind   string   `yaml:"kind"`
+	Tier   string   `yaml:"tier"`
+	Share  int64    `yaml:"percent"`
+	Source string   `yaml:"source"`
+	Models []string `yaml:"models"` // names there; empty: all in models.yaml
 }
 
 // anchor is one model and setting that both benchmarks measured.
@@ -71,11 +83,17 @@ func main() {
 
 func run(args []string) error {
 	flags := flag.NewFlagSet("prices", flag.ContinueOnError)
+	prices := flags.String("genai", "", "price list of genai-prices, as dump.mjs writes it")
 	dev := flags.String("models-dev", "", "models-dev.json")
 	live := flags.String("livebench", "", "table of LiveBench scores; its categories lie beside it")
 	aider := flags.String("aider", "", "polyglot leaderboard of Aider")
 	out := flags.String("out", "catalogue.json", "file to write")
+	differences := flags.String("differences", "../docs/price-differences.md", "file to write the differences of prices to")
 	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	lists, err := readLists(*prices)
+	if err != nil {
 		return err
 	}
 	facts, err := readModelsDev(*dev)
@@ -86,84 +104,85 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	document, err := generate(listYAML, facts, scores)
+	made, err := generate(listYAML, lists, facts, scores)
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(*out, document, 0o600)
+	if err := os.WriteFile(*out, made.document, 0o600); err != nil {
+		return err
+	}
+	return os.WriteFile(*differences, made.differences, 0o600)
 }
 
-// generate returns the catalogue as JSON, having parsed it as the program will.
-func generate(listing []byte, facts *modelsDev, scores *scores) ([]byte, error) {
-	var l list
+// output is what the generator makes.
+type output struct{ document, differences []byte }
+
+// generate returns the catalogue as JSON, having parsed it as the program will,
+// and the differences between the price lists.
+func generate(listing []byte, lists *priceLists, facts *modelsDev, scores *scores) (output, error) {
+	b := &builder{lists: lists, facts: facts, scores: scores}
 	d := yaml.NewDecoder(bytes.NewReader(listing))
 	d.KnownFields(true)
-	if err := d.Decode(&l); err != nil && !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("cannot read models.yaml: %w", err)
+	if err := d.Decode(&b.list); err != nil && !errors.Is(err, io.EOF) {
+		return output{}, fmt.Errorf("cannot read models.yaml: %w", err)
 	}
-	if err := scores.tie(l.Anchor); err != nil {
-		return nil, err
+	if err := scores.tie(b.list.Anchor); err != nil {
+		return output{}, err
 	}
-	file := pricing.File{Version: facts.version(), Sources: []string{facts.origin(), scores.live.origin, scores.aider.origin}}
-	for _, m := range l.Models {
-		f, err := m.model(&l, facts, scores)
-		if err != nil {
-			return nil, fmt.Errorf("model %s: %w", m.ID, err)
-		}
-		file.Models = append(file.Models, f)
+	if err := b.build(); err != nil {
+		return output{}, err
 	}
-	document, err := json.MarshalIndent(file, "", " ")
+	differences, err := b.differences()
 	if err != nil {
-		return nil, err
+		return output{}, err
+	}
+	file := pricing.File{
+		Version: lists.version() + ", " + facts.version(), List: lists.version(), Dated: lists.date,
+		Sources: []string{lists.origin(), facts.origin(), scores.live.origin, scores.aider.origin},
+		Lists:   b.rules, Models: b.models(),
+	}
+	document, err := encode(&file)
+	if err != nil {
+		return output{}, err
 	}
 	_, err = pricing.Parse(document)
-	return append(document, '\n'), err
+	return output{document, differences}, err
 }
 
-func (m *listed) model(l *list, facts *modelsDev, scores *scores) (pricing.FileModel, error) {
-	f := pricing.FileModel{ID: m.ID, Owner: m.Owner, Names: m.Names}
-	for _, set := range m.Refuses {
-		if l.Refusals[set] == nil {
-			return f, fmt.Errorf("unknown set of refusals %q", set)
-		}
-		f.Refuses = append(f.Refuses, l.Refusals[set]...)
+// encode writes a line for each model and each rule: it is read by people in diffs
+// and by the program at every start.
+func encode(file *pricing.File) ([]byte, error) {
+	var out bytes.Buffer
+	line := func(before string, v any) error {
+		raw, err := json.Marshal(v)
+		out.WriteString(before)
+		out.Write(raw)
+		return err
 	}
-	for i, on := range m.On {
-		entry, err := facts.entry(on.kind, on.name)
-		if err != nil {
-			return f, err
+	err := errors.Join(line("{\"version\":", file.Version), line(",\n\"list\":", file.List), line(",\n\"dated\":", file.Dated), line(",\n\"sources\":", file.Sources))
+	out.WriteString(",\n\"lists\":[")
+	for i, l := range file.Lists {
+		err = errors.Join(err, line(comma(i)+"{\"kind\":", l.Kind))
+		if len(l.Fallback) > 0 {
+			err = errors.Join(err, line(",\"fallback\":", l.Fallback))
 		}
-		if i == 0 {
-			m.describe(&f, entry)
+		out.WriteString(",\"rules\":[")
+		for i, r := range l.Rules {
+			err = errors.Join(err, line(comma(i), r))
 		}
-		host, err := facts.host(on.kind, on.name, entry)
-		if err != nil {
-			return f, err
-		}
-		if entry.Limit.Context < f.Context {
-			host.Context = entry.Limit.Context
-		}
-		if entry.Limit.Output < f.MaxOutput {
-			host.MaxOutput = entry.Limit.Output
-		}
-		f.Hosts = append(f.Hosts, host)
+		out.WriteString("]}")
 	}
-	return f, scores.rate(m, &f)
+	out.WriteString("],\n\"models\":[")
+	for i, m := range file.Models {
+		err = errors.Join(err, line(comma(i), m))
+	}
+	out.WriteString("]}\n")
+	return out.Bytes(), err
 }
 
-// describe fills in what the model is and can do.
-func (m *listed) describe(f *pricing.FileModel, e *entry) {
-	f.Released = day(e.Released)
-	f.Context, f.MaxInput, f.MaxOutput = e.Limit.Context, e.Limit.Input, e.Limit.Output
-	f.Input, f.Output = e.Modalities.Input, e.Modalities.Output
-	slices.Sort(f.Input)
-	slices.Sort(f.Output)
-	f.Tools = e.Tools || m.Tools
-	f.Reasoning = e.Reasoning
-	// The source says nothing of json_object, which all but Anthropic's models take.
-	f.JSONSchema = e.Structured || m.JSON == "schema"
-	f.JSONObject = m.JSON != "none" && m.Owner != "anthropic"
-	if m.JSON == "object" || m.JSON == "none" {
-		f.JSONSchema = false
+func comma(i int) string {
+	if i == 0 {
+		return "\n"
 	}
+	return ",\n"
 }

@@ -4,8 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"testing"
+	"time"
+
+	"github.com/generic-corp/halfpenny/pricing"
 )
 
 // shared returns the folder of the facts, or skips the test where it is not there.
@@ -25,27 +29,102 @@ func shared(t *testing.T) string {
 	return dir
 }
 
+// priceList returns the price list as dump.mjs writes it: the package is installed as
+// the lock file names it. Without node, npm or the registry the test is skipped.
+func priceList(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, name := range []string{"package.json", "package-lock.json", "dump.mjs"} {
+		content, err := os.ReadFile(name)
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, name), content, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	out := filepath.Join(dir, "genai-prices.json")
+	for _, step := range [][]string{
+		{"npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"},
+		{"node", "dump.mjs", out},
+	} {
+		c := exec.CommandContext(t.Context(), step[0], step[1:]...)
+		c.Dir = dir
+		if log, err := c.CombinedOutput(); err != nil {
+			if os.Getenv("CI") != "" {
+				t.Fatalf("%v: %v\n%s", step, err, log)
+			}
+			t.Skipf("%v: %v\n%s", step, err, log)
+		}
+	}
+	return out
+}
+
 // The catalogue is generated and nothing else: what is committed is what the
-// generator makes of its sources.
+// generator makes of its sources, every time.
 func TestCatalogueIsWhatTheGeneratorMakes(t *testing.T) {
-	dir := shared(t)
-	out := filepath.Join(t.TempDir(), "catalogue.json")
-	err := run([]string{"-models-dev", filepath.Join(dir, "models-dev.json"), "-livebench", filepath.Join(dir, "livebench_2026_01_08.csv"),
-		"-aider", filepath.Join(dir, "aider_polyglot.yml"), "-out", out})
+	dir, list := shared(t), priceList(t)
+	for range 2 {
+		out := t.TempDir()
+		document, differences := filepath.Join(out, "catalogue.json"), filepath.Join(out, "differences.md")
+		err := run([]string{"-genai", list, "-models-dev", filepath.Join(dir, "models-dev.json"), "-livebench", filepath.Join(dir, "livebench_2026_01_08.csv"),
+			"-aider", filepath.Join(dir, "aider_polyglot.yml"), "-out", document, "-differences", differences})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for made, committed := range map[string]string{document: "../catalogue.json", differences: "../../docs/price-differences.md"} {
+			a, errA := os.ReadFile(made)
+			b, errB := os.ReadFile(committed)
+			if errA != nil || errB != nil {
+				t.Fatal(errA, errB)
+			}
+			if !bytes.Equal(a, b) {
+				t.Errorf("%s is not up to date: run go generate ./pricing", committed)
+			}
+		}
+	}
+}
+
+// Taking in the list that the catalogue was made from changes nothing, and any
+// later one leaves the models reachable by its names.
+func TestTheListItselfIsNoUpdate(t *testing.T) {
+	l, err := readLists(priceList(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	made, err := os.ReadFile(out)
-	if err != nil {
-		t.Fatal(err)
+	updates, err := pricing.Updates(l.providers, l.version(), time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC))
+	if err != nil || len(updates) != 1694 {
+		t.Fatalf("%d updates, %v", len(updates), err)
 	}
-	committed, err := os.ReadFile("../catalogue.json")
-	if err != nil {
-		t.Fatal(err)
+	if _, diffs := pricing.Embedded().With(updates); len(diffs) > 0 {
+		t.Errorf("%d differences, such as %v", len(diffs), diffs[0])
 	}
-	if !bytes.Equal(made, committed) {
-		t.Error("pricing/catalogue.json is not up to date: run go generate ./pricing")
+	updates[3].Prices[0].Rates.Input++
+	next, diffs := pricing.Embedded().With(updates[1:])
+	if len(diffs) < 2 || diffs[0].Change != "vanished" && diffs[0].Change != "price" {
+		t.Fatalf("%v", diffs)
 	}
+	for _, u := range updates {
+		if m := next.LookupAt(u.List, u.Name); m == nil && u.Kind == u.List {
+			t.Errorf("%s at %s is lost", u.Name, u.Kind)
+		}
+	}
+}
+
+func TestSameName(t *testing.T) {
+	f := func(kind, name, base string, want bool) {
+		t.Helper()
+		if got := sameName(kind, name, base); got != want {
+			t.Errorf("%s at %s is %s: %v", name, kind, base, got)
+		}
+	}
+	f("openrouter", "anthropic/claude-opus-4.8", "anthropic/claude-opus-4-8", true)
+	f("bedrock", "openai.gpt-5.4", "openai/gpt-5.4", true)
+	f("baseten", "zai-org/GLM-5.2", "zhipuai/glm-5.2", true)
+	f("cloudflare", "@cf/deepseek-ai/deepseek-r1-distill-qwen-32b", "deepseek/deepseek-r1", false)
+	f("cloudflare", "@cf/meta/llama-3.3-70b-instruct-fp8-fast", "meta/llama-3.3-70b-instruct", false)
+	f("openrouter", "qwen/qwen3-next-80b-a3b-instruct:free", "alibaba/qwen3-next-80b-a3b-instruct", false)
+	f("openrouter", "x/y", "", false)
 }
 
 func TestDecimal(t *testing.T) {

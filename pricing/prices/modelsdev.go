@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"math/big"
@@ -14,9 +16,11 @@ import (
 
 // modelsDev is the database of models.dev.
 type modelsDev struct {
-	Commit    string `json:"commit"` // hash, date, time, zone
-	Licence   string `json:"licence"`
-	Source    string `json:"source"`
+	Commit    string            `json:"commit"` // hash, date, time, zone
+	Licence   string            `json:"licence"`
+	Source    string            `json:"source"`
+	Models    map[string]*entry `json:"models"` // by owner and name
+	folded    map[string]*entry
 	Providers map[string]struct {
 		Models map[string]*entry `json:"models"`
 	} `json:"providers"`
@@ -24,6 +28,7 @@ type modelsDev struct {
 
 // entry is one model at one provider.
 type entry struct {
+	Base       string `json:"base_model"` // key of modelsDev.Models
 	Released   string `json:"release_date"`
 	Tools      bool   `json:"tool_call"`
 	Structured bool   `json:"structured_output"`
@@ -38,7 +43,8 @@ type entry struct {
 			Cost     *cost `json:"cost"`
 			Provider struct {
 				Body struct {
-					Tier string `json:"service_tier"`
+					Tier  string `json:"service_tier"`
+					Speed string `json:"speed"`
 				} `json:"body"`
 			} `json:"provider"`
 		} `json:"modes"`
@@ -85,12 +91,13 @@ func (d *modelsDev) date() string { return strings.Fields(d.Commit)[1] }
 func (d *modelsDev) version() string { return "models.dev " + d.date() + " " + d.hash() }
 
 func (d *modelsDev) origin() string {
-	return fmt.Sprintf("%s @%s %s (%s): models, limits, prices", d.Source, d.hash(), d.date(), d.Licence)
+	return fmt.Sprintf("%s @%s %s (%s): abilities, limits, and the prices that genai-prices does not state", d.Source, d.hash(), d.date(), d.Licence)
 }
 
 // names of our kinds at models.dev, where they differ.
 var devNames = map[string]string{
 	"gemini": "google", "together": "togetherai", "fireworks": "fireworks-ai", "moonshot": "moonshotai",
+	"bedrock": "amazon-bedrock", "novita": "novita-ai", "cloudflare": "cloudflare-workers-ai", "vertex": "google-vertex",
 }
 
 func devName(kind string) string {
@@ -100,42 +107,59 @@ func devName(kind string) string {
 	return kind
 }
 
-func (d *modelsDev) entry(kind, name string) (*entry, error) {
-	e := d.Providers[devName(kind)].Models[name]
-	if e == nil || e.Cost == nil {
-		return nil, fmt.Errorf("models.dev has no price for %q at %s", name, devName(kind))
-	}
-	return e, nil
+// entry returns what is said of a model at a provider, or nil.
+func (d *modelsDev) entry(kind, name string) *entry {
+	return d.Providers[devName(kind)].Models[name]
 }
 
-// host returns the rows of the default tier, its context bands, and other service tiers.
-func (d *modelsDev) host(kind, name string, e *entry) (pricing.FileHost, error) {
-	h := pricing.FileHost{Kind: kind, Name: name}
-	source := fmt.Sprintf("models.dev @%s %s/%s as of %s", d.hash(), devName(kind), name, d.date())
-	add := func(c *cost, tier string, above int64) error {
-		p := pricing.FilePrice{From: day(e.Released), Tier: tier, Above: above, Source: source}
-		err := c.fill(&p, kind)
-		h.Prices = append(h.Prices, p)
-		return err
+// prices returns the rows of the default tier with its context bands; none where
+// no price is stated.
+func (d *modelsDev) prices(kind, name string, e *entry) ([]pricing.FilePrice, error) {
+	if e == nil || e.Cost == nil || e.Cost.free() {
+		return nil, nil
 	}
-	if err := add(e.Cost, "", 0); err != nil {
-		return h, err
-	}
+	base, err := d.row(kind, name, e, e.Cost, "", 0)
+	rows := []pricing.FilePrice{base}
 	for i := range e.Cost.Tiers {
-		if err := add(&e.Cost.Tiers[i].cost, "", e.Cost.Tiers[i].Tier.Size); err != nil {
-			return h, err
-		}
+		row, e := d.row(kind, name, e, &e.Cost.Tiers[i].cost, "", e.Cost.Tiers[i].Tier.Size)
+		rows, err = append(rows, row), errors.Join(err, e)
 	}
-	for _, name := range slices.Sorted(maps.Keys(e.Extra.Modes)) {
-		mode := e.Extra.Modes[name]
-		if mode.Cost == nil || mode.Provider.Body.Tier == "" {
+	return rows, err
+}
+
+// modes returns the rows of other service tiers: what a reply calls them, or the
+// speed that a request asks for.
+func (d *modelsDev) modes(kind, name string, e *entry) ([]pricing.FilePrice, error) {
+	if e == nil {
+		return nil, nil
+	}
+	var rows []pricing.FilePrice
+	for _, mode := range slices.Sorted(maps.Keys(e.Extra.Modes)) {
+		m := e.Extra.Modes[mode]
+		tier := cmp.Or(m.Provider.Body.Tier, m.Provider.Body.Speed)
+		if m.Cost == nil || m.Cost.free() || tier == "" {
 			continue
 		}
-		if err := add(mode.Cost, mode.Provider.Body.Tier, 0); err != nil {
-			return h, err
+		row, err := d.row(kind, name, e, m.Cost, tier, 0)
+		if err != nil {
+			return nil, err
 		}
+		rows = append(rows, row)
 	}
-	return h, nil
+	return rows, nil
+}
+
+func (d *modelsDev) row(kind, name string, e *entry, c *cost, tier string, above int64) (pricing.FilePrice, error) {
+	p := pricing.FilePrice{From: day(e.Released), Tier: tier, Above: above, List: d.version(),
+		Source: fmt.Sprintf("%s %s/%s", d.version(), devName(kind), name)}
+	return p, c.fill(&p, kind)
+}
+
+// free reports whether no price is known, which the source writes as zero.
+func (c *cost) free() bool {
+	input, err1 := decimal(c.Input)
+	output, err2 := decimal(c.Output)
+	return input == "" && output == "" && err1 == nil && err2 == nil
 }
 
 // fill writes the prices into p. Anthropic's cache of one hour costs twice the
@@ -170,22 +194,17 @@ func twice(n json.Number) string {
 	return r.Add(r, r).FloatString(9)
 }
 
-// decimal writes a price with up to 9 decimals, rounded half up: the figures of
-// the source are binary floats that carry noise behind them. A price of zero is
-// how the source says that it knows none.
+// decimal writes a price as pricing.RateText does. A price of zero is how
+// models.dev says that it knows none.
 func decimal(n json.Number) (string, error) {
 	if n == "" {
 		return "", nil
 	}
-	r, ok := new(big.Rat).SetString(n.String())
-	if !ok || r.Sign() < 0 {
-		return "", fmt.Errorf("%q is no price", n)
+	text, err := pricing.RateText(n)
+	if text == "0" {
+		return "", err
 	}
-	if r.Sign() == 0 {
-		return "", nil
-	}
-	s := strings.TrimRight(r.FloatString(9), "0")
-	return strings.TrimSuffix(s, "."), nil
+	return text, err
 }
 
 // day completes a date that has no day or month.
