@@ -3,33 +3,47 @@
 // caller. It imports the standard library only.
 package llm
 
-// Endpoint is what a caller asks of a model, whatever the dialect.
+// Endpoint is what a caller asks of a model, whatever the dialect. Records store
+// it as a number, so its values never change meaning; new ones are added at the end.
 type Endpoint uint8
 
-// The endpoints that the gateway serves.
+// The endpoints that are known.
 const (
-	EndpointNone Endpoint = iota
-	EndpointChat
-	EndpointModels
+	EndpointNone        Endpoint = iota
+	EndpointChat                 // an answer to messages
+	EndpointModels               // the list of models
+	EndpointEmbeddings           // vectors of texts or images
+	EndpointCompletions          // the continuation of a text, OpenAI's older API
+	EndpointModerations          // whether a text is harmful
+	EndpointRerank               // documents by their relevance to a query
+	EndpointCount                // the number of tokens of messages
 )
 
-var endpointNames = [...]string{"", "chat", "models"}
+var endpointNames = [...]string{"", "chat", "models", "embeddings", "completions", "moderations", "rerank", "count"}
 
 // String returns the endpoint's name as it appears in records and labels.
 func (e Endpoint) String() string { return nameOf(endpointNames[:], int(e)) }
 
 // Dialect is a wire format: the shape of requests, replies, streams and errors.
+// Records store it as a number, so its values never change meaning; new ones are
+// added at the end, before Dialects.
 type Dialect uint8
 
 // The dialects that are known. DialectNone means that an endpoint is not served.
 const (
-	DialectNone Dialect = iota
-	DialectOpenAI
-	DialectAnthropic
-	DialectGemini
+	DialectNone      Dialect = iota
+	DialectOpenAI            // OpenAI's chat completions and what is built like them
+	DialectAnthropic         // Anthropic's messages, at Anthropic, Vertex AI or elsewhere
+	DialectGemini            // Gemini's generateContent, at Google AI or Vertex AI
+	DialectResponses         // OpenAI's responses
+	DialectBedrock           // Amazon Bedrock's converse, and invoke with each model's own body
+	DialectCohere            // Cohere's API, version 2
+
+	// Dialects is the count of dialects, DialectNone included.
+	Dialects = int(iota)
 )
 
-var dialectNames = [...]string{"", "openai", "anthropic", "gemini"}
+var dialectNames = [...]string{"", "openai", "anthropic", "gemini", "responses", "bedrock", "cohere"}
 
 // String returns the dialect's name as it appears in records and labels.
 func (d Dialect) String() string { return nameOf(dialectNames[:], int(d)) }

@@ -2,60 +2,192 @@ package provider
 
 import (
 	"bytes"
-	"cmp"
-	"fmt"
+	"strings"
 
 	"github.com/tidwall/gjson"
 
 	"github.com/generic-corp/halfpenny/internal/jsonscan"
-	"github.com/generic-corp/halfpenny/llm"
 )
 
-// openaiMeter reads OpenAI's chat completions and chunks:
-// https://platform.openai.com/docs/api-reference/chat/object
-type openaiMeter struct {
-	reading Reading
-	count   func(text []byte) int64
-	kept    []byte // data of events whose output has not been counted, a line each
-	counted int64  // tokens of the events before
-	text    []byte // scratch
+// openaiFormat is OpenAI's format and that of those who built theirs like it: chat
+// completions, responses, embeddings, completions and moderations, whole and in
+// events. The names do not collide, and some providers mix the APIs.
+//
+// https://platform.openai.com/docs/api-reference
+var openaiFormat = &format{fields: append(openaiReply,
+	field{name: "response", into: append(openaiFacts, field{name: "output", read: openaiOutput})},
+	field{name: "delta", read: text},
+	field{name: "type", read: event(map[string]func(*Reading){
+		"response.completed": ended, "response.incomplete": ended, "response.failed": failed, "error": failed,
+	})},
+	field{name: "x_groq", into: []field{{name: "usage", read: usage, into: openaiUsage}}},
+), counts: countsAsOpenAI}
+
+// moderationFormat is OpenAI's moderations, which cost nothing where no usage is reported.
+var moderationFormat = &format{fields: openaiReply, counts: countsAsOpenAI, billsNo: true}
+
+// countFormat is any reply that counts tokens, which costs nothing:
+// https://docs.claude.com/en/docs/build-with-claude/token-counting,
+// https://ai.google.dev/api/tokens
+var countFormat = &format{billsNo: true, fields: []field{
+	{name: "error", read: failure}, {name: "input_tokens", read: answer}, {name: "totalTokens", read: answer}, {name: "inputTokens", read: answer},
+}}
+
+// openaiFacts stand at the top of a reply, and in the response of an event.
+var openaiFacts = []field{
+	{name: "model", read: model},
+	{name: "service_tier", read: tier},
+	{name: "usage", read: usage, into: openaiUsage},
+	{name: "tool_usage", into: []field{{name: "web_search", into: []field{{name: "num_requests", read: set(webSearch)}}}}},
+	{name: "error", read: failure},
 }
 
-// keptBytes bounds the events that are kept before their text is counted. Most
-// streams report their usage before it is reached, and nothing is ever parsed.
-const keptBytes = 64 << 10
+var openaiReply = append(openaiFacts,
+	field{name: "choices", said: true, read: answer, into: append(openaiChoice, field{name: "finish_reason", read: finish})},
+	field{name: "output", said: true, read: openaiOutput, into: []field{
+		{name: "content", into: []field{{name: "text", read: text}, {name: "refusal", read: text}}},
+		{name: "summary", into: []field{{name: "text", read: text}}},
+		{name: "name", read: text},
+		{name: "arguments", read: text},
+		{name: "input", read: text},
+	}},
+	field{name: "data", read: answer},    // embeddings
+	field{name: "results", read: answer}, // moderations, rerank
+)
 
-var _ Meter = (*openaiMeter)(nil)
+// openaiText is what of a chunk was written by the model.
+var openaiText = []field{{name: "choices", into: openaiChoice}}
 
-// Reading returns what was read so far.
-func (m *openaiMeter) Reading() *Reading { return &m.reading }
+var openaiChoice = []field{
+	{name: "message", into: openaiMessage},
+	{name: "delta", into: openaiMessage},
+	{name: "text", read: text},
+}
 
-// Reply reads a whole chat completion. It walks over the body once: what it needs
-// stands at the top.
-func (m *openaiMeter) Reply(body []byte) error {
-	r := &m.reading
-	err := jsonscan.Each(body, func(name, value []byte) {
-		switch string(name) {
-		case "model":
-			r.Model = gjson.ParseBytes(value).String()
-		case "service_tier":
-			r.Tier = gjson.ParseBytes(value).String()
-		case "choices":
-			r.Finished = value[0] == '['
-		case "usage":
-			m.usage(value)
+var openaiMessage = []field{
+	{name: "content", read: text, into: []field{ // parts: Mistral's thinking models
+		{name: "text", read: text},
+		{name: "thinking", into: []field{{name: "text", read: text}}},
+	}},
+	{name: "reasoning_content", read: text},
+	{name: "reasoning", read: text},
+	{name: "refusal", read: text},
+	{name: "tool_calls", into: []field{{name: "function", into: openaiFunction}}},
+	{name: "function_call", into: openaiFunction},
+}
+
+var openaiFunction = []field{{name: "name", read: text}, {name: "arguments", read: text}}
+
+// openaiUsage are the counts of a usage object. Members that say nothing that is
+// priced, or say it again, are passed over: text_tokens, prompt_cache_miss_tokens,
+// accepted_ and rejected_prediction_tokens (within the completion), times,
+// context_details, num_server_side_tools_used, cost_details, is_byok,
+// num_sources_used (of xAI's Live Search, which is withdrawn) and
+// search_context_size (on which Perplexity's fee for a request depends).
+var openaiUsage = []field{
+	{name: "prompt_tokens", read: set(inputCount)},
+	{name: "input_tokens", read: set(inputCount)},
+	{name: "completion_tokens", read: set(outputCount)},
+	{name: "output_tokens", read: set(outputCount)},
+	{name: "total_tokens", read: set(totalCount)},
+	{name: "prompt_tokens_details", into: openaiInput},
+	{name: "input_tokens_details", into: openaiInput},
+	{name: "completion_tokens_details", into: openaiWritten},
+	{name: "output_tokens_details", into: openaiWritten},
+	{name: "prompt_cache_hit_tokens", read: set(cacheRead)}, // DeepSeek
+	{name: "cached_tokens", read: set(cacheRead)},           // Moonshot, Together
+	{name: "cache_creation_input_tokens", read: set(cacheWrite5m)},
+	{name: "audio_prompt_tokens", read: set(audioIn)}, // Azure
+	{name: "prompt_audio_seconds", read: set(audioSeconds)},
+	{name: "reasoning_tokens", read: set(reasoningApart)}, // Perplexity
+	{name: "citation_tokens", read: set(citations)},
+	{name: "num_search_queries", read: set(webSearch)},
+	{name: "server_tool_use_details", into: []field{{name: "web_search_requests", read: set(webSearch)}}}, // OpenRouter
+	{name: "server_side_tool_usage_details", into: []field{ // xAI
+		{name: "web_search_calls", read: set(webSearch)},
+		{name: "x_search_calls", read: set(socialSearch)},
+		{name: "code_interpreter_calls", read: set(codeExecution)},
+		{name: "file_search_calls", read: set(storageSearch)},
+		{name: "image_generation_calls", read: set(imageGeneration)},
+	}},
+	{name: "service_tier", read: tier}, // Mistral
+	{name: "cost", read: cost},
+	{name: "market_cost", read: one(vercel)},
+	{name: "cost_in_usd_ticks", read: costTicks},
+}
+
+var openaiInput = []field{
+	{name: "cached_tokens", read: set(cacheRead)},
+	{name: "cached_tokens_details", into: []field{{name: "audio_tokens", read: set(audioCached)}, {name: "image_tokens", read: set(imageCached)}}},
+	{name: "cache_write_tokens", read: set(cacheWrite5m)},
+	{name: "audio_tokens", read: set(audioIn)},
+	{name: "image_tokens", read: set(imageIn)},
+	{name: "video_tokens", read: set(videoIn)},
+}
+
+var openaiWritten = []field{
+	{name: "reasoning_tokens", read: set(reasoning)},
+	{name: "audio_tokens", read: set(audioOut)},
+	{name: "image_tokens", read: set(imageOut)},
+}
+
+// openaiCounts: prompt_tokens includes what was cached or was no text, and
+// completion_tokens includes reasoning. A provider that counts reasoning outside
+// (xAI) shows it by its total; Vercel's gateway counts Gemini's outside of the total
+// too, but charges it; Perplexity counts it, and citations, outside and bills them
+// apart. Of a total alone (Voyage, Jina) all was read.
+func openaiCounts(c *counts, model string) {
+	n := &c.n
+	outside := n[totalCount] == n[inputCount]+n[outputCount]+n[reasoning] || n[vercel] != 0 && strings.HasPrefix(model, "google/")
+	if n[reasoning] > 0 && outside {
+		n[outputCount] += n[reasoning]
+	}
+	if n[citations] == 0 && n[webSearch] == 0 && n[reasoningApart] <= n[outputCount] {
+		n[reasoning], n[reasoningApart] = max(n[reasoning], n[reasoningApart]), 0
+	}
+	if n[inputCount]+n[outputCount] == 0 {
+		n[inputCount] = n[totalCount]
+	}
+}
+
+// openaiOutput counts the tools that the provider itself ran. Of the actions of a
+// search of the web only the search is charged:
+// https://platform.openai.com/docs/guides/tools-web-search
+func openaiOutput(m *formatMeter, value []byte) {
+	answer(m, value)
+	clear(m.counts.n[firstItem : lastItem+1])
+	jsonscan.Items(value, func(_, item []byte) {
+		kind := count(countKinds)
+		switch gjson.GetBytes(item, "type").Str {
+		case "web_search_call":
+			if a := gjson.GetBytes(item, "action.type").Str; a == "" || a == "search" {
+				kind = itemWebSearch
+			}
+		case "file_search_call":
+			kind = itemStorageSearch
+		case "x_search_call":
+			kind = itemSocialSearch
+		case "code_interpreter_call":
+			kind = itemCodeExecution
+		case "image_generation_call":
+			kind = itemImageGeneration
+		}
+		if kind != countKinds {
+			m.changed = true
+			m.counts.n[kind]++
 		}
 	})
-	if err != nil {
-		*r = Reading{}
-		return fmt.Errorf("cannot read the reply: %w", err)
-	}
-	r.Visible = true
-	if !r.Reported {
-		m.keep(body)
-	}
-	return nil
 }
+
+// openaiMeter is the meter of OpenAI's chat, in whose streams nothing is parsed
+// that need not be:
+// https://platform.openai.com/docs/api-reference/chat/object
+type openaiMeter struct {
+	formatMeter
+	kept []byte // data of events whose output has not been counted, a line each
+}
+
+var _ Meter = (*openaiMeter)(nil)
 
 // Event reads one chunk.
 func (m *openaiMeter) Event(data []byte) {
@@ -90,120 +222,13 @@ func (m *openaiMeter) head(data []byte) {
 func (m *openaiMeter) chunkUsage(data []byte) {
 	for _, path := range []string{"usage", "x_groq.usage", "choices.0.usage"} {
 		if u := gjson.GetBytes(data, path); u.IsObject() {
-			m.usage([]byte(u.Raw))
+			object := []byte(u.Raw)
+			usage(&m.formatMeter, object)
+			_ = m.object(openaiUsage, object) // what of it is no JSON says nothing
+			m.refresh()
 			return
 		}
 	}
-}
-
-// usage reads a usage object, and the cost that OpenRouter and Perplexity put into it.
-func (m *openaiMeter) usage(object []byte) {
-	usage, err := openaiUsage(object)
-	if err != nil {
-		return
-	}
-	m.reading.Usage, m.reading.Reported = usage, true
-	if !bytes.Contains(object, []byte(`"cost"`)) {
-		return
-	}
-	for _, path := range []string{"cost", "cost.total_cost"} {
-		if c := gjson.GetBytes(object, path); c.Type == gjson.Number {
-			if v, err := llm.ParseMoney(c.Raw); err == nil {
-				m.reading.Cost = llm.Known(v)
-			}
-		}
-	}
-}
-
-// openaiCounts are the members of a usage object that are priced.
-type openaiCounts struct {
-	prompt, completion, total   int64
-	cached, cacheWrite, audioIn int64
-	cachedAtTop                 int64 // where DeepSeek and Moonshot have it
-	reasoning, audioOut         int64
-}
-
-// read takes the counts out of a usage object and, by their own names, its details.
-func (c *openaiCounts) read(object []byte) error {
-	return jsonscan.Each(object, func(name, value []byte) {
-		switch string(name) {
-		case "prompt_tokens":
-			c.prompt = integer(value)
-		case "completion_tokens":
-			c.completion = integer(value)
-		case "total_tokens":
-			c.total = integer(value)
-		case "prompt_cache_hit_tokens", "cached_tokens":
-			c.cachedAtTop = integer(value)
-		case "prompt_tokens_details":
-			c.promptDetails(value)
-		case "completion_tokens_details":
-			c.completionDetails(value)
-		}
-	})
-}
-
-func (c *openaiCounts) promptDetails(object []byte) {
-	jsonscan.Items(object, func(name, value []byte) {
-		switch string(name) {
-		case "cached_tokens":
-			c.cached = integer(value)
-		case "cache_write_tokens":
-			c.cacheWrite = integer(value)
-		case "audio_tokens":
-			c.audioIn = integer(value)
-		}
-	})
-}
-
-func (c *openaiCounts) completionDetails(object []byte) {
-	jsonscan.Items(object, func(name, value []byte) {
-		switch string(name) {
-		case "reasoning_tokens":
-			c.reasoning = integer(value)
-		case "audio_tokens":
-			c.audioOut = integer(value)
-		}
-	})
-}
-
-// integer reads a JSON number; 0 is what anything else counts.
-func integer(value []byte) int64 { return gjson.ParseBytes(value).Int() }
-
-// openaiUsage reads a usage object of the chat API into disjoint classes. OpenAI's
-// prompt_tokens includes cached and audio tokens, and completion_tokens includes
-// reasoning and audio; a provider that counts reasoning outside (xAI) shows it by
-// its total. A part larger than its whole is clamped and flagged. The error says
-// that it is no JSON object.
-func openaiUsage(object []byte) (llm.Usage, error) {
-	var c openaiCounts
-	var usage llm.Usage
-	if err := c.read(object); err != nil {
-		return usage, err
-	}
-	part := func(whole *int64, n int64) int64 {
-		if n < 0 || n > *whole {
-			usage.Clamped = true
-			n = max(0, min(n, *whole))
-		}
-		*whole -= n
-		return n
-	}
-	if c.prompt < 0 || c.completion < 0 {
-		usage.Clamped = true
-		c.prompt, c.completion = max(c.prompt, 0), max(c.completion, 0)
-	}
-	if c.reasoning > 0 && c.total == c.prompt+c.completion+c.reasoning {
-		c.completion += c.reasoning
-	} else if c.reasoning < 0 || c.reasoning > c.completion {
-		usage.Clamped = true
-	}
-	usage.CacheRead = part(&c.prompt, cmp.Or(c.cached, c.cachedAtTop))
-	usage.CacheWrite5m = part(&c.prompt, c.cacheWrite)
-	usage.AudioIn = part(&c.prompt, c.audioIn)
-	usage.AudioOut = part(&c.completion, c.audioOut)
-	usage.Input, usage.Output = c.prompt, c.completion
-	return usage, nil
 }
 
 func (m *openaiMeter) keep(data []byte) {
@@ -215,35 +240,13 @@ func (m *openaiMeter) keep(data []byte) {
 
 // countKept counts the output of the kept events and lets them go.
 func (m *openaiMeter) countKept() {
-	m.text = m.text[:0]
+	m.deaf = false
 	gjson.ForEachLine(string(m.kept), func(chunk gjson.Result) bool {
-		chunk.Get("choices").ForEach(func(_, choice gjson.Result) bool {
-			m.take(choice.Get("delta"))
-			m.take(choice.Get("message"))
-			return true
-		})
+		_ = m.object(openaiText, []byte(chunk.Raw)) // what is no JSON was no output
 		return true
 	})
 	m.kept = m.kept[:0]
-	if len(m.text) > 0 {
-		m.counted += m.count(m.text)
-	}
-}
-
-var textFields = [...]string{"content", "reasoning_content", "reasoning", "refusal"}
-
-// take appends what a model wrote in a message or a delta.
-func (m *openaiMeter) take(message gjson.Result) {
-	for _, field := range textFields {
-		if r := message.Get(field); r.Type == gjson.String {
-			m.text = append(m.text, r.Str...)
-		}
-	}
-	message.Get("tool_calls").ForEach(func(_, call gjson.Result) bool {
-		m.text = append(m.text, call.Get("function.name").Str...)
-		m.text = append(m.text, call.Get("function.arguments").Str...)
-		return true
-	})
+	m.countText()
 }
 
 // Output counts the text of the answer that passed.

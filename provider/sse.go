@@ -13,34 +13,41 @@ const maxEvent = 16 << 20
 // ErrEventTooLarge says that an event of a stream exceeds 16 MiB.
 var ErrEventTooLarge = errors.New("an event of the stream is larger than 16 MiB")
 
-// Events cuts a passing byte stream into whole server-sent events, whatever the
-// boundaries of the reads (WHATWG HTML, 9.2). The zero value is ready.
-type Events struct {
+// held is the part of a passing byte stream that is held back.
+type held struct {
 	buf  []byte // events that had to be put together, then the unfinished one
 	used int    // bytes of buf that have been handed out
 }
 
-// Feed returns the events that p completes, one behind the other, each with its
-// blank line; what remains is kept for the next Feed. The result aliases p or the
-// Events and is valid until the next Feed.
-func (e *Events) Feed(p []byte) (whole []byte, err error) {
-	e.buf = append(e.buf[:0], e.buf[e.used:]...)
-	e.used = 0
-	if len(e.buf) == 0 {
-		n := wholeLength(p)
-		e.buf = append(e.buf, p[n:]...)
-		return p[:n], nil
+// feed returns the whole events of what is held and p; wholeLength says how many
+// bytes at the start of its argument they take.
+func (h *held) feed(p []byte, wholeLength func([]byte) (int, error)) (whole []byte, err error) {
+	h.buf = append(h.buf[:0], h.buf[h.used:]...)
+	h.used = 0
+	if len(h.buf) == 0 {
+		n, err := wholeLength(p)
+		h.buf = append(h.buf, p[n:]...)
+		return p[:n], err
 	}
-	if len(e.buf)+len(p) > maxEvent {
+	if len(h.buf)+len(p) > maxEvent {
 		return nil, ErrEventTooLarge
 	}
-	e.buf = append(e.buf, p...)
-	e.used = wholeLength(e.buf)
-	return e.buf[:e.used], nil
+	h.buf = append(h.buf, p...)
+	h.used, err = wholeLength(h.buf)
+	return h.buf[:h.used], err
 }
 
 // Rest returns what follows the last whole event. It is valid until the next Feed.
-func (e *Events) Rest() []byte { return e.buf[e.used:] }
+func (h *held) Rest() []byte { return h.buf[h.used:] }
+
+// Events cuts a passing byte stream into whole server-sent events, whatever the
+// boundaries of the reads (WHATWG HTML, 9.2). The zero value is ready.
+type Events struct{ held }
+
+// Feed returns the events that p completes, one behind the other, each with its
+// blank line; what remains is kept for the next Feed. The result aliases p or the
+// Events and is valid until the next Feed.
+func (e *Events) Feed(p []byte) (whole []byte, err error) { return e.feed(p, wholeLength) }
 
 // NextEvent cuts the first event off what Feed returned.
 func NextEvent(whole []byte) (event, rest []byte) {
@@ -49,12 +56,12 @@ func NextEvent(whole []byte) (event, rest []byte) {
 }
 
 // wholeLength returns the length of the whole events at the start of b.
-func wholeLength(b []byte) int {
+func wholeLength(b []byte) (int, error) {
 	total := 0
 	for {
 		n := blankline.End(b[total:], 0)
 		if n == 0 {
-			return total
+			return total, nil
 		}
 		total += n
 	}
