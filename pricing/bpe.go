@@ -5,17 +5,18 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
+	"math/bits"
 	"strconv"
 	"sync"
 
 	"github.com/pkoukk/tiktoken-go-loader/assets"
 )
 
-// Encoding counts the tokens of o200k_base, the tokenizer of OpenAI's models from
-// gpt-4o on. It is safe for concurrent use, and holds about 7 MB.
+// Encoding counts the tokens of one of OpenAI's tokenizers. It is safe for
+// concurrent use, and holds about 7 MB (o200k_base) or 4 MB (cl100k_base).
 type Encoding struct {
 	split    splitter
-	slots    []slot   // open addressing, linear probing
+	slots    []slot   // a power of two; open addressing, linear probing
 	pairs    []uint32 // rank of every pair of bytes
 	tokens   []byte   // all tokens, one behind the other
 	offsets  []uint32 // token of rank r: tokens[offsets[r]:offsets[r+1]]
@@ -28,34 +29,42 @@ type slot struct {
 	rank uint32
 }
 
-const (
-	noRank    = ^uint32(0)
-	slotCount = 1 << 19 // 200,000 tokens: 38 % full
+const noRank = ^uint32(0)
+
+// The encodings. The first call builds it, which takes some tens of milliseconds;
+// call it in the background at start if it will be needed.
+var (
+	// O200k returns o200k_base: OpenAI's models from gpt-4o on.
+	O200k = embedded("o200k_base", false)
+	// Cl100k returns cl100k_base: gpt-4, gpt-3.5 and the embedding models.
+	Cl100k = embedded("cl100k_base", true)
 )
 
-// O200k returns the encoding. The first call builds it, which takes some tens of
-// milliseconds; call it in the background at start.
-var O200k = sync.OnceValue(func() *Encoding {
-	ranks, err := assets.Assets.ReadFile("o200k_base.tiktoken")
-	if err != nil {
-		panic(fmt.Sprintf("BUG: the embedded ranks are missing: %v", err))
-	}
-	e, err := newEncoding(ranks)
-	if err != nil {
-		panic(fmt.Sprintf("BUG: %v", err))
-	}
-	return e
-})
+// embedded returns a function that builds an encoding once.
+func embedded(name string, plain bool) func() *Encoding {
+	return sync.OnceValue(func() *Encoding {
+		ranks, err := assets.Assets.ReadFile(name + ".tiktoken")
+		if err != nil {
+			panic(fmt.Sprintf("BUG: the embedded ranks are missing: %v", err))
+		}
+		e, err := newEncoding(ranks, plain)
+		if err != nil {
+			panic(fmt.Sprintf("BUG: %v", err))
+		}
+		return e
+	})
+}
 
 // newEncoding reads ranks as tiktoken has them: a line "base64-token rank" for
 // each token, by ascending rank.
-func newEncoding(ranks []byte) (*Encoding, error) {
+func newEncoding(ranks []byte, plain bool) (*Encoding, error) {
+	lines := bytes.Count(ranks, []byte{'\n'}) + 1
 	e := &Encoding{
-		split:   splitter{classes: classes()},
-		slots:   make([]slot, slotCount),
+		split:   splitter{classes: classes(), plain: plain},
+		slots:   make([]slot, 1<<bits.Len(uint(2*lines))), // up to half full
 		pairs:   make([]uint32, 1<<16),
 		tokens:  make([]byte, 0, len(ranks)/2),
-		offsets: make([]uint32, 1, slotCount/2),
+		offsets: make([]uint32, 1, lines+1),
 	}
 	for i := range e.slots {
 		e.slots[i].rank = noRank
@@ -77,7 +86,7 @@ func newEncoding(ranks []byte) (*Encoding, error) {
 func (e *Encoding) add(line []byte) error {
 	encoded, number, ok := bytes.Cut(line, []byte{' '})
 	rank, err := strconv.Atoi(string(number))
-	if !ok || err != nil || rank < len(e.offsets)-1 || rank >= slotCount/2 {
+	if !ok || err != nil || rank < len(e.offsets)-1 || rank >= len(e.slots) {
 		return fmt.Errorf("cannot read ranks: line %q", line)
 	}
 	for len(e.offsets)-1 < rank { // a rank that is not used has an empty token
@@ -99,9 +108,10 @@ func (e *Encoding) insert(token []byte, rank uint32) {
 		e.pairs[binary.LittleEndian.Uint16(token)] = rank
 	}
 	h := hash(token)
-	i := h % slotCount
+	mask := uint64(len(e.slots) - 1)
+	i := h & mask
 	for e.slots[i].rank != noRank {
-		i = (i + 1) % slotCount
+		i = (i + 1) & mask
 	}
 	e.slots[i] = slot{tag: uint32(h >> 32), rank: rank}
 }
@@ -112,8 +122,8 @@ func (e *Encoding) rank(token []byte) uint32 {
 		return noRank
 	}
 	h := hash(token)
-	tag := uint32(h >> 32)
-	for i := h % slotCount; ; i = (i + 1) % slotCount {
+	tag, mask := uint32(h>>32), uint64(len(e.slots)-1)
+	for i := h & mask; ; i = (i + 1) & mask {
 		s := e.slots[i]
 		if s.rank == noRank {
 			return noRank

@@ -1,6 +1,10 @@
 package pricing
 
 import (
+	"bytes"
+	"encoding/base64"
+	"fmt"
+	"math/rand/v2"
 	"os"
 	"strings"
 	"sync"
@@ -13,24 +17,36 @@ import (
 	"pgregory.net/rapid"
 )
 
-// oracle is tiktoken-go, whose counts ours must equal.
-var oracle = sync.OnceValue(func() *tiktoken.Tiktoken {
+// checks pairs each encoding with tiktoken-go, whose counts ours must equal.
+var checks = sync.OnceValue(func() []check {
 	tiktoken.SetBpeLoader(tiktoken_loader.NewOfflineLoader())
-	t, err := tiktoken.GetEncoding("o200k_base")
-	if err != nil {
-		panic(err)
+	var all []check
+	for name, ours := range map[string]func() *Encoding{"o200k_base": O200k, "cl100k_base": Cl100k} {
+		oracle, err := tiktoken.GetEncoding(name)
+		if err != nil {
+			panic(err)
+		}
+		all = append(all, check{name, ours(), oracle})
 	}
-	return t
+	return all
 })
+
+type check struct {
+	name   string
+	ours   *Encoding
+	oracle *tiktoken.Tiktoken
+}
 
 func mustCountLikeOracle(t interface {
 	Helper()
 	Fatalf(string, ...any)
 }, text string) {
 	t.Helper()
-	got, want := O200k().Count([]byte(text)), len(oracle().EncodeOrdinary(text))
-	if got != want {
-		t.Fatalf("%q has %d tokens, tiktoken says %d", text, got, want)
+	for _, c := range checks() {
+		got, want := c.ours.Count([]byte(text)), len(c.oracle.EncodeOrdinary(text))
+		if got != want {
+			t.Fatalf("%q has %d tokens of %s, tiktoken says %d", text, got, c.name, want)
+		}
 	}
 }
 
@@ -39,6 +55,7 @@ func TestCountEqualsTiktoken(t *testing.T) {
 		"", "a", " ", "\n", "hello world", "Hello, World!", "don't DON'T we'll WE'LL I'd they'Re it'ſ",
 		"1 12 123 1234 12345678", "x = a[i]+b[j]; // done\n\n\tif (x) {\r\n  return;\n}", "https://example.com/a/b?c=d",
 		"   leading", "trailing   ", "a  b   c    d", "\n\n\n", " \n \n x", "\t\tx", "\u00a0x\u2003y", "!!!\n/\n", "...///",
+		"it's 'sword 'LLama x'vex ''re", "a/b //\n/\n", "\t'd",
 		"日本語のテキスト", "Zażółć gęślą jaźń", "ΑΒΓαβγ", "Ǆ ǅ ǆ", "ʰʰA", "e\u0301te\u0301", "\u0301a", "\u0301\u0301", "x\u0301\u0301y",
 		"🙂🙂👩‍👩‍👧", "١٢٣٤٥", "ⅣⅤ", "안녕하세요", "हिन्दी", "𝒜𝓑𝔠", "𐐀𐐨", "\u200d\u200bword", "ABCdefGHI", "camelCaseString", "HTTPServer",
 		strings.Repeat("a", 96), strings.Repeat("a", 97), strings.Repeat("ab", 300), strings.Repeat("=", 500), strings.Repeat(" ", 300) + "x",
@@ -84,7 +101,7 @@ func TestCountOfEndlessWordIsLinear(t *testing.T) {
 
 func TestNewEncodingRefusesBadRanks(t *testing.T) {
 	for _, ranks := range []string{"x", "YQ== x", "YQ== -1", "YQ== 1\nYg== 0", "YQ== 99999999", "%% 0", "YQ=="} {
-		if _, err := newEncoding([]byte(ranks)); err == nil {
+		if _, err := newEncoding([]byte(ranks), false); err == nil {
 			t.Errorf("ranks %q are accepted", ranks)
 		}
 	}
@@ -95,9 +112,10 @@ func FuzzCount(f *testing.F) {
 	f.Add([]byte("\xff\xfe\x80a"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		text = text[:min(len(text), 2000)]
-		got := O200k().Count(text)
-		if got < 0 || got > len(text) || got == 0 && len(text) > 0 {
-			t.Fatalf("%q has %d tokens", text, got)
+		for _, e := range []*Encoding{O200k(), Cl100k()} {
+			if got := e.Count(text); got < 0 || got > len(text) || got == 0 && len(text) > 0 {
+				t.Fatalf("%q has %d tokens", text, got)
+			}
 		}
 		if utf8.Valid(text) {
 			mustCountLikeOracle(t, string(text))
@@ -105,38 +123,56 @@ func FuzzCount(f *testing.F) {
 	})
 }
 
+// Texts of a size in bytes, one for each kind, and the worst case of a merger.
+func texts(size int) map[string][]byte {
+	random := rand.New(rand.NewPCG(1, 2))
+	noise := make([]byte, size)
+	for i := range noise {
+		noise[i] = byte(random.Uint32())
+	}
+	repeat := func(s string) []byte { return bytes.Repeat([]byte(s), 1+size/len(s))[:size] }
+	return map[string][]byte{
+		"english": repeat(english), "code": repeat(code), "chinese": repeat(chinese), "letter": repeat("a"),
+		"base64": []byte(base64.StdEncoding.EncodeToString(noise)[:size]),
+	}
+}
+
 func BenchmarkCount(b *testing.B) {
-	for name, text := range map[string]string{
-		"english": strings.Repeat("The quick brown fox jumps over the lazy dog, and nobody minds. ", 32),
-		"code":    strings.Repeat("func (e *Encoding) Count(text []byte) int {\n\treturn e.count(m, text)\n}\n", 28),
-		"chinese": strings.Repeat("敏捷的棕色狐狸跳过了懒狗，没有人介意。", 36),
-		"letter":  strings.Repeat("a", 2048),
-	} {
+	for _, encoding := range []struct {
+		name  string
+		build func() *Encoding
+	}{{"o200k", O200k}, {"cl100k", Cl100k}} {
+		for _, size := range []int{2 << 10, 100 << 10, 1 << 20} {
+			for name, text := range texts(size) {
+				b.Run(fmt.Sprintf("%s/%dKB/%s", encoding.name, size>>10, name), func(b *testing.B) {
+					e := encoding.build()
+					b.SetBytes(int64(size))
+					b.ReportAllocs()
+					tokens := 0
+					for b.Loop() {
+						tokens += e.Count(text)
+					}
+					b.ReportMetric(float64(tokens)/b.Elapsed().Seconds()/1e6, "Mtokens/s")
+				})
+			}
+		}
+	}
+}
+
+// What the tables take at start: time, and bytes that stay.
+func BenchmarkLoad(b *testing.B) {
+	for name, plain := range map[string]bool{"o200k_base": false, "cl100k_base": true} {
 		b.Run(name, func(b *testing.B) {
-			e, raw := O200k(), []byte(text)
-			b.SetBytes(int64(len(raw)))
+			ranks, err := assets.Assets.ReadFile(name + ".tiktoken")
+			if err != nil {
+				b.Fatal(err)
+			}
 			b.ReportAllocs()
 			for b.Loop() {
-				e.Count(raw)
+				if _, err := newEncoding(ranks, plain); err != nil {
+					b.Fatal(err)
+				}
 			}
 		})
-	}
-}
-
-func BenchmarkLoad(b *testing.B) {
-	for b.Loop() {
-		classes()
-		load(b)
-	}
-}
-
-func load(b *testing.B) {
-	b.Helper()
-	ranks, err := assets.Assets.ReadFile("o200k_base.tiktoken")
-	if err != nil {
-		b.Fatal(err)
-	}
-	if _, err := newEncoding(ranks); err != nil {
-		b.Fatal(err)
 	}
 }

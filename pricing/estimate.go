@@ -2,26 +2,21 @@ package pricing
 
 import (
 	"bytes"
+	"math"
 	"sync"
 	"unicode/utf16"
 	"unicode/utf8"
 )
 
-// Estimator estimates the tokens of a prompt from the raw JSON of a request,
-// without decoding it. Short text is counted exactly, long text by samples of
-// this very text: 8 windows of 256 bytes spread evenly over it, whose tokens per
-// byte stand for the rest. So the time hardly grows with the prompt. Tokens are
-// o200k_base's whatever the model. It is safe for concurrent use and allocates
+// Estimator counts the tokens of a prompt from the raw JSON of a request, in any
+// dialect, without decoding it. Short text is counted exactly, long text by
+// samples of this very text: 8 windows of 256 bytes spread evenly over it, whose
+// tokens per byte stand for the rest. So the time hardly grows with the prompt.
+// Text is counted once, in tokens of o200k_base; Estimate.For turns that into the
+// tokens of one family of models. It is safe for concurrent use and allocates
 // nothing once its buffers have grown.
 type Estimator struct {
 	encoding func() *Encoding
-}
-
-// Estimate is what an Estimator found.
-type Estimate struct {
-	Input   int64 // tokens of the whole prompt, images included
-	Images  int64 // images in it
-	Sampled bool  // the text was too long to be counted whole
 }
 
 // NewEstimator returns an estimator over o200k_base and starts to build the
@@ -31,276 +26,218 @@ func NewEstimator() *Estimator {
 	return &Estimator{encoding: O200k}
 }
 
+// Prompt is the parts of a request that a model reads, as raw JSON that is only
+// read. Any may be empty. Malformed JSON yields some estimate.
+type Prompt struct {
+	System    []byte // where it is beside the messages
+	Messages  []byte // a list of them; a string, or a list of strings, is one
+	Documents []byte
+	Tools     []byte
+	Format    []byte // the schema of the answer
+}
+
+// Member takes a top-level member of a request of any dialect, if it is part of
+// the prompt. Of the names for one part no dialect has two; the last one counts.
+func (p *Prompt) Member(name, value []byte) {
+	switch string(name) {
+	case "messages", "contents", "input", "prompt", "texts", "inputs":
+		p.Messages = value
+	case "system", "systemInstruction", "system_instruction", "instructions":
+		p.System = value
+	case "documents":
+		p.Documents = value
+	case "tools", "functions":
+		p.Tools = value
+	case "toolConfig": // Bedrock's holds the tools, Gemini's says which may be called
+		if bytes.Contains(value, []byte(`"toolSpec"`)) {
+			p.Tools = value
+		}
+	case "response_format", "output_format", "output_config", "outputConfig", "text":
+		p.Format = value
+	}
+}
+
+// Estimate is what an Estimator found in a prompt: its parts, from which For
+// computes the tokens of a family of models. Text is in tokens of o200k_base.
+type Estimate struct {
+	Kind     Kind  // of the text of the messages
+	Text     int64 // tokens of the messages and the system prompt
+	Messages int64 // a system prompt beside them included
+
+	Tools, Format Definitions
+
+	Images  Images
+	Pages   int64 // of documents
+	Audio   int64 // milliseconds
+	Video   int64 // milliseconds
+	Sealed  int64 // bytes of signatures, and of encrypted reasoning, that the client hands back
+	Sampled bool  // the text was too long to be counted whole
+	Cited   bool  // Anthropic's citations are asked for, which has instructions of its own
+	Unseen  bool  // a part is not in the request: a file by its id, an image by its address, a hosted tool's finds
+}
+
+// Definitions is the strings of tools, or of a response format, without the words
+// of the notation itself.
+type Definitions struct {
+	Text    int64 // tokens
+	Strings int64 // names and descriptions
+}
+
 const (
 	exactBytes  = 2048 // text up to here is counted whole
 	windows     = 8
 	windowBytes = 256
 	alignBytes  = 48 // how far a window's edge moves to fall on a blank
-
-	// The overhead of a chat prompt: every message is wrapped in three tokens, and
-	// three more prime the reply; a name costs one.
-	// cookbook.openai.com/examples/how_to_count_tokens_with_tiktoken
-	messageTokens = 3
-	primeTokens   = 3
-	nameTokens    = 1
-	// Definitions are rendered into the prompt, as a preamble and each name, type and
-	// description with its punctuation; the words of JSON Schema itself are not. The
-	// figures fit the recorded calls of OpenAI's models best.
-	definitionsTokens = 14
-	stringTokens      = 2
-
-	// An image costs 85 tokens at low detail, else 85 + 170 for each of its tiles of
-	// 512 pixels; 765 is what 1024 × 1024 costs. platform.openai.com/docs/guides/images-vision
-	imageTokens    = 765
-	lowImageTokens = 85
-	// Audio is a token each 100 ms; 16,000 bytes a second stand between the common formats.
-	audioBytesPerToken = 1600
-	// A page of a PDF is read as text and as an image; pages are about this large.
-	pageBytes = 64 << 10
 )
 
-// Chat estimates the tokens of a chat prompt, as Prompt does.
+// Chat estimates the tokens of a chat prompt at OpenAI.
 func (e *Estimator) Chat(messages, tools, format []byte) int64 {
-	return e.Prompt(messages, tools, format).Input
+	found := e.Estimate(Prompt{Messages: messages, Tools: tools, Format: format})
+	return found.For(openAI)
 }
 
-// Prompt estimates a chat prompt. The arguments are the raw JSON values of the
-// request's messages, tools (or functions) and response_format; any may be empty.
-// They are only read. Malformed JSON yields some estimate.
-func (e *Estimator) Prompt(messages, tools, format []byte) Estimate {
+// Estimate counts the parts of a prompt.
+func (e *Estimator) Estimate(p Prompt) Estimate {
 	s := scratches.Get().(*scratch)
-	defer scratches.Put(s)
-	s.reset()
-	s.messages(messages)
-	found := Estimate{Images: s.images}
-	found.Input = s.extra + primeTokens
-	n, sampled := e.count(s, messages)
-	found.Input, found.Sampled = found.Input+n, sampled
-	for _, raw := range [...][]byte{tools, format} {
-		n, sampled := e.definitions(s, raw)
-		found.Input, found.Sampled = found.Input+n, found.Sampled || sampled
-	}
-	return found
+	defer s.release()
+	s.found.Messages = min(1, s.walk(p.System)) + s.walk(p.Messages)
+	s.walk(p.Documents)
+	s.found.Text += s.count(e.encoding)
+	s.found.Kind = s.sample.kind()
+	s.found.Tools = e.definitions(s, p.Tools)
+	s.found.Format = e.definitions(s, p.Format)
+	return s.found
 }
 
-// Text estimates the tokens of plain text, such as a reply that has passed.
-func (e *Estimator) Text(text []byte) int64 {
+func (e *Estimator) definitions(s *scratch, raw []byte) (d Definitions) {
+	s.clear()
+	s.definitions(raw)
+	d.Strings = int64(len(s.spans))
+	d.Text = s.count(e.encoding)
+	return d
+}
+
+// Text estimates the tokens of plain text, such as a reply that has passed, at OpenAI.
+func (e *Estimator) Text(text []byte) int64 { return e.TextFor(openAI, text) }
+
+// TextFor estimates the tokens of plain text at a family of models. Families whose
+// encoding is public are counted in it; the first count builds it.
+func (e *Estimator) TextFor(p *Profile, text []byte) int64 {
 	s := scratches.Get().(*scratch)
-	defer scratches.Put(s)
-	s.reset()
+	defer s.release()
 	s.plain = true
-	s.text(0, len(text))
-	n, _ := e.count(s, text)
-	return n
-}
-
-// JSON estimates the tokens of all strings in a raw JSON value, names included.
-func (e *Estimator) JSON(raw []byte) int64 {
-	s := scratches.Get().(*scratch)
-	defer scratches.Put(s)
-	s.reset()
-	s.strings(raw, nil)
-	n, _ := e.count(s, raw)
-	return n
-}
-
-// definitions estimates tools or a response format.
-func (e *Estimator) definitions(s *scratch, raw []byte) (tokens int64, sampled bool) {
-	if len(raw) == 0 || string(raw) == "null" || string(raw) == "[]" {
-		return 0, false
+	s.text(text)
+	if p.encoding != nil {
+		return s.count(p.encoding)
 	}
-	s.reset()
-	s.strings(raw, schemaWord)
-	n, sampled := e.count(s, raw)
-	return n + definitionsTokens + stringTokens*int64(len(s.spans)), sampled
-}
-
-// count returns the tokens of the spans of raw.
-func (e *Estimator) count(s *scratch, raw []byte) (tokens int64, sampled bool) {
-	if s.total == 0 {
-		return 0, false
-	}
-	encoding := e.encoding()
-	if s.total <= exactBytes {
-		for _, p := range s.spans {
-			tokens += int64(encoding.count(&s.merger, s.unescaped(raw[p.start:p.end])))
-		}
-		return tokens, false
-	}
-	var counted, read int64
-	for i := range windows {
-		start := i * (s.total - windowBytes) / (windows - 1)
-		t, n := s.window(encoding, raw, start)
-		counted, read = counted+t, read+n
-	}
-	if read == 0 {
-		return int64(s.total) / 4, true
-	}
-	return (counted*int64(s.total) + read/2) / read, true
+	n := s.count(e.encoding)
+	return int64(math.Round(float64(n) * p.Text[s.sample.kind()]))
 }
 
 // scratch is the working memory of one estimate.
 type scratch struct {
+	found  Estimate
 	merger merger
-	spans  []span // the text within the raw JSON, in order
-	total  int    // bytes of the spans
-	extra  int64  // tokens of what is not text
-	images int64
-	plain  bool // the spans hold no escapes
+	spans  [][]byte // the text within the raw JSON, in order: the insides of strings
+	total  int      // bytes of the spans
+	rest   int      // bytes of more text than there is room for
+	plain  bool     // the spans hold no escapes
+	sample sample   // of the bytes that are counted
+	media  media    // what the part at hand says that it is
 	buffer []byte
-}
 
-// span is a piece of text in the raw bytes: the inside of a string.
-type span struct{ start, end int }
+	// Bytes of encrypted reasoning since the last message of the user; OpenAI drops
+	// what is older. developers.openai.com/api/docs/guides/reasoning
+	thought int64
+}
 
 var scratches = sync.Pool{New: func() any { return new(scratch) }}
 
-func (s *scratch) reset() {
-	s.spans = s.spans[:0]
-	s.total, s.extra, s.images, s.plain = 0, 0, 0, false
+// release hands s back, without what it knows of the request.
+func (s *scratch) release() {
+	s.clear()
+	s.found, s.plain = Estimate{}, false
+	scratches.Put(s)
 }
 
-func (s *scratch) text(start, end int) {
-	if end > start {
-		s.spans = append(s.spans, span{start, end})
-		s.total += end - start
-	}
+// clear forgets the text.
+func (s *scratch) clear() {
+	clear(s.spans)
+	s.spans, s.total, s.rest, s.sample = s.spans[:0], 0, 0, sample{}
 }
 
-// schemaWord reports whether a string is a word of the definition's own notation.
-func schemaWord(word []byte) bool {
-	switch string(word) {
-	case "type", "function", "parameters", "properties", "required", "object", "strict", "additionalProperties",
-		"json_schema", "schema", "name", "description", "items", "$schema":
-		return true
-	}
-	return false
-}
+// maxSpans bounds the memory that millions of tiny strings take.
+const maxSpans = 1 << 16
 
-// strings takes every string as text, those that name members included, but not
-// those that skip reports.
-func (s *scratch) strings(raw []byte, skip func([]byte) bool) {
-	for i := 0; i < len(raw); {
-		open := bytes.IndexByte(raw[i:], '"')
-		if open < 0 {
-			return
-		}
-		start := i + open + 1
-		end := stringEnd(raw, start)
-		if skip == nil || !skip(raw[start:end]) {
-			s.text(start, end)
-		}
-		i = end + 1
-	}
-}
-
-// messages walks the raw messages and sorts their strings into text, images,
-// audio and what no model reads.
-func (s *scratch) messages(raw []byte) {
-	var name, object []byte // the member at hand, and the member whose value is the object around it
-	for i, depth := 0, 0; i < len(raw); i++ {
-		switch raw[i] {
-		case '"':
-			start := i + 1
-			i = stringEnd(raw, start)
-			if next := blanks(raw, i+1); next < len(raw) && raw[next] == ':' {
-				name, i = raw[start:i], next
-				continue
-			}
-			s.value(raw, start, i, name, object)
-		case '[':
-			depth++
-		case '{':
-			if depth == 1 {
-				s.extra += messageTokens
-			}
-			object = name
-			depth++
-		case ']', '}':
-			depth--
-		}
-	}
-}
-
-// value takes the string raw[start:end], which is the member name of an object
-// that is itself the member object of another.
-func (s *scratch) value(raw []byte, start, end int, name, object []byte) {
-	switch string(name) {
-	case "type", "id", "tool_call_id", "file_id", "format", "filename":
-	case "detail":
-		if string(raw[start:end]) == "low" && s.images > 0 {
-			s.extra -= imageTokens - lowImageTokens
-		}
-	case "url", "image_url":
-		if string(name) == "url" && string(object) != "image_url" {
-			s.text(start, end)
-			return
-		}
-		s.images++
-		s.extra += imageTokens
-	case "data":
-		s.extra += 1 + int64(end-start)*3/4/audioBytesPerToken
-	case "file_data":
-		s.extra += imageTokens * (1 + int64(end-start)*3/4/pageBytes)
-	case "name":
-		s.extra += nameTokens
-		s.text(start, end)
+func (s *scratch) text(text []byte) {
+	switch {
+	case len(text) == 0:
+	case len(s.spans) == maxSpans:
+		s.rest += len(text)
 	default:
-		s.text(start, end)
+		s.spans = append(s.spans, text)
+		s.total += len(text)
 	}
 }
 
-// stringEnd returns the index of the quote that closes the string whose inside
-// starts at i, or the length of raw.
-func stringEnd(raw []byte, i int) int {
-	for from := i; ; {
-		quote := bytes.IndexByte(raw[from:], '"')
-		if quote < 0 {
-			return len(raw)
+// count returns the tokens of the spans.
+func (s *scratch) count(build func() *Encoding) (tokens int64) {
+	if s.total == 0 {
+		return 0
+	}
+	encoding := build()
+	if s.total <= exactBytes {
+		for _, text := range s.spans {
+			tokens += s.tokens(encoding, text)
 		}
-		quote += from
-		if !escaped(raw[i:quote]) {
-			return quote
-		}
-		from = quote + 1
+		return tokens
 	}
+	s.found.Sampled = true
+	var counted, read int64
+	w := window{spans: s.spans}
+	for i := range windows {
+		t, n := s.window(encoding, &w, i*(s.total-windowBytes)/(windows-1))
+		counted, read = counted+t, read+n
+	}
+	all := int64(s.total + s.rest)
+	if read == 0 {
+		return all / 4
+	}
+	return (counted*all + read/2) / read
 }
 
-// escaped reports whether the byte behind s is escaped: an odd number of backslashes ends s.
-func escaped(s []byte) bool {
-	n := len(s)
-	for n > 0 && s[n-1] == '\\' {
-		n--
-	}
-	return (len(s)-n)%2 == 1
+// tokens counts the inside of a JSON string.
+func (s *scratch) tokens(encoding *Encoding, text []byte) int64 {
+	text = s.unescaped(text)
+	s.sample.add(text)
+	return int64(encoding.count(&s.merger, text))
 }
 
-// blanks returns the index of the first byte from i on that is no white space.
-func blanks(raw []byte, i int) int {
-	for i < len(raw) && (raw[i] == ' ' || raw[i] == '\n' || raw[i] == '\t' || raw[i] == '\r') {
-		i++
-	}
-	return i
+// window is a place in the text: the spans from the one at offset at on.
+type window struct {
+	spans [][]byte
+	at    int
 }
 
 // window counts the tokens of the window that starts at an offset into the text,
-// and the bytes that it really covers: its edges move to a blank where one is near.
-func (s *scratch) window(encoding *Encoding, raw []byte, start int) (tokens, read int64) {
-	end, at := start+windowBytes, 0 // at: offset of the span in the text
-	for _, p := range s.spans {
-		size := p.end - p.start
+// and the bytes that it really covers: its edges move to a blank where one is
+// near. w moves on to it.
+func (s *scratch) window(encoding *Encoding, w *window, start int) (tokens, read int64) {
+	for len(w.spans) > 0 && w.at+len(w.spans[0]) <= start {
+		w.at += len(w.spans[0])
+		w.spans = w.spans[1:]
+	}
+	at, end := w.at, start+windowBytes
+	for _, text := range w.spans {
 		if at >= end {
 			break
 		}
-		if at+size > start {
-			text := raw[p.start:p.end]
-			from, to := s.align(text, start-at), s.align(text, end-at)
-			if from < to {
-				tokens += int64(encoding.count(&s.merger, s.unescaped(text[from:to])))
-				read += int64(to - from)
-			}
+		from, to := s.align(text, start-at), s.align(text, end-at)
+		if from < to {
+			tokens += s.tokens(encoding, text[from:to])
+			read += int64(to - from)
 		}
-		at += size
+		at += len(text)
 	}
 	return tokens, read
 }
@@ -323,7 +260,7 @@ func (s *scratch) align(text []byte, i int) int {
 		return i
 	}
 	for back := 1; back < 6 && back <= i; back++ {
-		if text[i-back] == '\\' && !escaped(text[:i-back]) {
+		if text[i-back] == '\\' && !escaped(text[max(0, i-back-alignBytes):i-back]) {
 			return min(len(text), max(i, i-back+escapeLength(text[i-back:])))
 		}
 	}

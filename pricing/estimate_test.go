@@ -1,10 +1,13 @@
 package pricing
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 )
@@ -18,56 +21,74 @@ func conversation(text string) []byte {
 	return raw
 }
 
+// at is the estimate of a chat prompt at OpenAI.
+func at(e *Estimator, messages, tools, format []byte) (Estimate, int64) {
+	found := e.Estimate(Prompt{Messages: messages, Tools: tools, Format: format})
+	return found, found.For(openAI)
+}
+
 func TestChatCountsShortPromptsExactly(t *testing.T) {
 	e := NewEstimator()
 	f := func(messages string, want int64) {
 		t.Helper()
-		got := e.Prompt([]byte(messages), nil, nil)
-		if got.Input != want || got.Sampled {
-			t.Errorf("%s is estimated as %+v, want %d tokens", messages, got, want)
+		found, got := at(e, []byte(messages), nil, nil)
+		if got != want || found.Sampled {
+			t.Errorf("%s is estimated as %d: %+v, want %d tokens", messages, got, found, want)
 		}
 	}
-	f(`[]`, 3)
 	f(``, 3)
-	f(`[{"role":"user","content":"hello world"}]`, 3+3+1+2)
-	f(`[ { "role" : "user" , "content" : "hello world" } ]`, 3+3+1+2)
-	f(`[{"role":"system","content":"Be brief."},{"role":"user","content":"hello world"}]`, 3+3+1+3+3+1+2)
-	f(`[{"role":"user","name":"bob","content":"hello world"}]`, 3+3+1+1+1+2)
-	f(`[{"role":"user","content":[{"type":"text","text":"hello"},{"type":"text","text":" world"}]}]`, 3+3+1+1+1)
-	f(`[{"role":"user","content":"hello\u0020world"}]`, 3+3+1+2)
-	f(`[{"role":"user","content":"\"hello\" \\ world"}]`, 3+3+1+5)
-	f(`[{"role":"assistant","content":null,"tool_calls":[{"id":"call_abcdefghijkl","type":"function","function":{"name":"f","arguments":"{}"}}]}]`, 3+3+1+1+1+1)
+	f(`[]`, 3+4)
+	f(`"hello world"`, 3+4+2)
+	f(`["hello"," world"]`, 3+4+2)
+	f(`[{"role":"user","content":"hello world"}]`, 3+4+2)
+	f(`[ { "role" : "user" , "content" : "hello world" } ]`, 3+4+2)
+	f(`[{"role":"system","content":"Be brief."},{"role":"user","content":"hello world"}]`, 3+4+3+4+2)
+	f(`[{"role":"user","name":"bob","content":"hello world"}]`, 3+4+1+2)
+	f(`[{"role":"user","content":[{"type":"text","text":"hello"},{"type":"text","text":" world"}]}]`, 3+4+1+1)
+	f(`[{"role":"user","content":"hello\u0020world"}]`, 3+4+2)
+	f(`[{"role":"user","content":"\"hello\" \\ world"}]`, 3+4+5)
+	f(`[{"role":"assistant","content":null,"tool_calls":[{"id":"call_abcdefghijkl","type":"function","function":{"name":"f","arguments":"{}"}}]}]`, 3+4+1+1)
+	f(`[{"role":"user","parts":[{"text":"hello world"},{"thoughtSignature":"EuoB"}]}]`, 3+4+2)
+	f(`[{"type":"message","role":"user","content":[{"type":"input_text","text":"hello world"}]}]`, 3+4+2)
+	f(`[{"role":"assistant","content":[{"type":"tool_use","id":"toolu_01","name":"f","input":{"a":"b"}}]}]`, 3+4+1+5)
 }
 
-func TestChatTakesImagesAndAudioForWhatTheyCost(t *testing.T) {
+// Every dialect's way to say the same yields the same parts.
+func TestDialectsAreReadAlike(t *testing.T) {
 	e := NewEstimator()
-	data := strings.Repeat("iVBORw0KGgo", 20_000)
-	f := func(part string, images, want int64) {
+	want := Estimate{Text: 7, Messages: 2, Tools: Definitions{Text: 6, Strings: 3}}
+	f := func(name string, p Prompt) {
 		t.Helper()
-		got := e.Prompt([]byte(`[{"role":"user","content":[`+part+`]}]`), nil, nil)
-		if got.Images != images || got.Input != 3+3+1+want || got.Sampled {
-			t.Errorf("%.60s… is estimated as %+v, want %d images and %d tokens", part, got, images, 7+want)
+		if got := e.Estimate(p); got != want {
+			t.Errorf("%s is read as\n%+v, want\n%+v", name, got, want)
 		}
 	}
-	f(`{"type":"image_url","image_url":{"url":"data:image/png;base64,`+data+`"}}`, 1, 765)
-	f(`{"type":"image_url","image_url":{"url":"https://example.com/a.png"}}`, 1, 765)
-	f(`{"type":"image_url","image_url":{"url":"https://example.com/a.png","detail":"low"}}`, 1, 85)
-	f(`{"type":"image_url","image_url":{"url":"https://example.com/a.png"}},{"type":"image_url","image_url":{"url":"https://example.com/b.png"}}`, 2, 1530)
-	f(`{"type":"input_audio","input_audio":{"format":"wav","data":"`+data+`"}}`, 0, 1+220_000*3/4/1600)
-	f(`{"type":"file","file":{"filename":"a.pdf","file_data":"data:application/pdf;base64,`+data+`"}}`, 0, 765*3)
+	f("OpenAI", Prompt{Messages: []byte(`[{"role":"system","content":"Be brief."},{"role":"user","content":"What is this?"}]`),
+		Tools: []byte(`[{"type":"function","function":{"name":"get_weather","description":"Get the weather","parameters":{"type":"object","properties":{"city":{"type":"object"}}}}}]`)})
+	f("Responses", Prompt{System: []byte(`"Be brief."`), Messages: []byte(`[{"type":"message","role":"user","content":[{"type":"input_text","text":"What is this?"}]}]`),
+		Tools: []byte(`[{"type":"function","name":"get_weather","description":"Get the weather","parameters":{"type":"object","properties":{"city":{"type":"object"}}}}]`)})
+	f("Anthropic", Prompt{System: []byte(`[{"type":"text","text":"Be brief."}]`), Messages: []byte(`[{"role":"user","content":[{"type":"text","text":"What is this?"}]}]`),
+		Tools: []byte(`[{"name":"get_weather","description":"Get the weather","input_schema":{"type":"object","properties":{"city":{"type":"object"}}}}]`)})
+	f("Gemini", Prompt{System: []byte(`{"parts":[{"text":"Be brief."}]}`), Messages: []byte(`[{"role":"user","parts":[{"text":"What is this?"}]}]`),
+		Tools: []byte(`[{"functionDeclarations":[{"name":"get_weather","description":"Get the weather","parameters":{"type":"OBJECT","properties":{"city":{"type":"OBJECT"}}}}]}]`)})
+	f("Bedrock", Prompt{System: []byte(`[{"text":"Be brief."}]`), Messages: []byte(`[{"role":"user","content":[{"text":"What is this?"}]}]`),
+		Tools: []byte(`{"tools":[{"toolSpec":{"name":"get_weather","description":"Get the weather","inputSchema":{"json":{"type":"object","properties":{"city":{"type":"object"}}}}}}]}`)})
 }
 
-func TestChatCountsToolsAndSchema(t *testing.T) {
+func TestToolsAndSchemaAreCounted(t *testing.T) {
 	e := NewEstimator()
 	messages := conversation("What is the weather in Paris?")
-	bare := e.Prompt(messages, nil, nil).Input
+	_, bare := at(e, messages, nil, nil)
 	tools := []byte(`[{"type":"function","function":{"name":"get_weather","description":"Get the weather","parameters":{"type":"object","properties":{"city":{"type":"string"}}}}}]`)
-	with := e.Prompt(messages, tools, nil).Input
+	_, with := at(e, messages, tools, nil)
 	if added := with - bare; added < 20 || added > 60 {
 		t.Errorf("a small tool adds %d tokens", added)
 	}
-	if got := e.Prompt(messages, []byte("null"), []byte("[]")).Input; got != bare {
+	if _, got := at(e, messages, []byte("null"), []byte("[]")); got != bare {
 		t.Errorf("no tools add %d tokens", got-bare)
+	}
+	if found, _ := at(e, messages, []byte(`[{"type":"web_search_20250305","name":"web_search"}]`), nil); !found.Unseen {
+		t.Error("what a hosted tool finds is not in the request, and is not said to be missing")
 	}
 }
 
@@ -77,11 +98,8 @@ func TestLongTextIsEstimatedWithinAFewPerCent(t *testing.T) {
 	f := func(name, text string, tolerance float64) {
 		t.Helper()
 		want := float64(O200k().Count([]byte(text)))
-		for form, got := range map[string]int64{
-			"chat": e.Prompt(conversation(text), nil, nil).Input - 7,
-			"text": e.Text([]byte(text)),
-			"json": e.JSON(conversation(text)),
-		} {
+		_, chat := at(e, conversation(text), nil, nil)
+		for form, got := range map[string]int64{"chat": chat - 7, "text": e.Text([]byte(text))} {
 			if off := float64(got)/want - 1; off > tolerance || off < -tolerance {
 				t.Errorf("%s as %s: %d tokens estimated, %v counted: %+.1f %%", name, form, got, want, 100*off)
 			}
@@ -95,13 +113,40 @@ func TestLongTextIsEstimatedWithinAFewPerCent(t *testing.T) {
 	f("english, then code", strings.Repeat(english, 60)+strings.Repeat(code, 60), 0.20)
 }
 
+func TestKindOfText(t *testing.T) {
+	e := NewEstimator()
+	f := func(text string, want Kind) {
+		t.Helper()
+		for _, text := range []string{text, strings.Repeat(text, 1+9000/max(1, len(text)))} {
+			found, _ := at(e, conversation(text), nil, nil)
+			if found.Kind != want {
+				t.Errorf("%.40q… of %d bytes is %v, want %v", text, len(text), found.Kind, want)
+			}
+		}
+	}
+	f("hello ", Prose)
+	f(english, Prose)
+	f("Die Größe der Übung wächst, so daß die Prüfung für alle schwieriger wird; niemand wußte es. ", Prose)
+	f("L’été dernier, nous avons visité un château près de la rivière où naît l’orage. ", Prose)
+	f(code, Code)
+	f(`{"id": 12, "name": "x", "tags": ["a", "b"], "at": {"x": 1.5, "y": [1, 2]}}`, Code)
+	f(chinese, CJK)
+	f("今日は天気がいいので、散歩に行きましょう。", CJK)
+	f("오늘은 날씨가 좋아서 산책을 갑니다. ", CJK)
+	f("Был холодный ясный апрельский день, и часы пробили тринадцать. ", Script)
+	f("यह एक साधारण वाक्य है जो हिंदी में लिखा गया है। ", Script)
+	f(string(texts(4000)["base64"]), Dense)
+	f(strings.Repeat("a", 400), Dense)
+	f("", Prose)
+}
+
 func TestManyShortMessagesAreEstimatedLikeOneLong(t *testing.T) {
 	var messages []map[string]string
 	var want int64 = 3
 	for i := range 400 {
 		text := fmt.Sprintf("Message %d: %s", i, english[:40+i%60])
 		messages = append(messages, map[string]string{"role": "user", "content": text})
-		want += 3 + 1 + int64(O200k().Count([]byte(text)))
+		want += 4 + int64(O200k().Count([]byte(text)))
 	}
 	raw, err := json.Marshal(messages)
 	if err != nil {
@@ -137,20 +182,40 @@ func TestUnescapedIsWhatJSONMeans(t *testing.T) {
 	f(`a\`, `a\`)
 }
 
-func FuzzChat(f *testing.F) {
+// The seeds are short, and made long here: the fuzzer takes a minute to shorten a
+// long one.
+func FuzzEstimate(f *testing.F) {
 	f.Add([]byte(`[{"role":"user","content":"hi"}]`), []byte(`[{"type":"function"}]`))
-	f.Add([]byte(`[{"role":"user","content":"`+strings.Repeat(`\u4e2d\\`, 400)+`"}]`), []byte(`"`))
-	f.Add([]byte(strings.Repeat(`"\`, 2000)), []byte(`{"detail":"low"`))
+	f.Add([]byte(`{"content":"\u4e2d\\"},`), []byte(`"`))
+	f.Add([]byte(`"\`), []byte(`{"detail":"low"`))
+	f.Add([]byte(`[{"inlineData":{"mimeType":"image/png","data":"iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAAC"}},{"args":{"a":[`), []byte(`[{"input":{"x":"\`))
+	f.Add([]byte(`[{"type":"image","data":"/9j/4AAQSkZJRgABAQAAAQABAAD/wAALCAABAAE"}]`), []byte(`{"url":"data:;base64,UklGRiQAAABXQVZFZm10IBAAAAABAAEA"}`))
 	e := NewEstimator()
 	f.Fuzz(func(t *testing.T, messages, tools []byte) {
-		got := e.Prompt(messages, tools, messages)
-		if got.Input < 0 || got.Images < 0 || got.Images > int64(len(messages)) {
-			t.Fatalf("%+v", got)
-		}
-		if n := e.Text(messages) + e.JSON(messages); n < 0 {
-			t.Fatalf("%d tokens", n)
-		}
+		mustEstimate(t, e, messages, tools)
+		mustEstimate(t, e, bytes.Repeat(messages, 1+3000/max(1, len(messages))), tools)
 	})
+}
+
+func mustEstimate(t *testing.T, e *Estimator, messages, tools []byte) {
+	t.Helper()
+	found := e.Estimate(Prompt{System: tools, Messages: messages, Tools: tools, Format: messages})
+	size := int64(2 * (len(messages) + len(tools)))
+	// A token is a byte at least; what has no bytes is bounded by its parts.
+	if n := found.Text + found.Tools.Text + found.Format.Text; n < 0 || n > size {
+		t.Fatalf("%d tokens of text in %d bytes", n, size)
+	}
+	if m := found.Images; m.Count < 0 || m.Count > size || m.Squares < 0 || m.Patches < 0 || m.Area < 0 || m.Tiles < 0 {
+		t.Fatalf("%+v", m)
+	}
+	for _, r := range families {
+		if n := found.For(r.profile); n < 0 {
+			t.Fatalf("%d tokens at %s of %+v", n, r.profile.Name, found)
+		}
+	}
+	if n := e.Text(messages); n < 0 || n > int64(len(messages)) {
+		t.Fatalf("%d tokens in %d bytes", n, len(messages))
+	}
 }
 
 func TestEstimatesAllocateNothing(t *testing.T) {
@@ -158,33 +223,102 @@ func TestEstimatesAllocateNothing(t *testing.T) {
 		t.Skip("the race detector empties pools at random")
 	}
 	e := NewEstimator()
-	for name, text := range map[string]string{"short": english[:300], "escaped": code, "long": strings.Repeat(code, 100)} {
-		raw := conversation(text)
-		e.Prompt(raw, raw, nil)
-		if n := testing.AllocsPerRun(100, func() { e.Prompt(raw, raw, nil) }); n > 0 {
+	image := []byte(`[{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/jpeg;base64,` + strings.Repeat(`\/9j`, 2000) + `"}}]}]`)
+	for name, raw := range map[string][]byte{"short": conversation(english[:300]), "escaped": conversation(code), "long": conversation(strings.Repeat(code, 100)), "image": image} {
+		p := Prompt{System: raw, Messages: raw, Documents: raw, Tools: raw, Format: raw}
+		e.Estimate(p)
+		n := testing.AllocsPerRun(100, func() {
+			found := e.Estimate(p)
+			found.For(claude)
+			e.TextFor(claude, raw)
+		})
+		if n > 0 {
 			t.Errorf("an estimate of %s text allocates %v times", name, n)
 		}
 	}
 }
 
-func BenchmarkChat(b *testing.B) {
+// Bodies that a walker could go over again and again; each has a megabyte or two.
+func hostile() map[string][]byte {
+	const size = 1 << 20
+	repeat := func(s string) string { return strings.Repeat(s, size/len(s)) }
+	return map[string][]byte{
+		"a letter":       conversation(repeat("a")),
+		"backslashes":    []byte(`[{"content":"` + repeat(`\\`) + `"}]`),
+		"open backslash": []byte(`[{"content":"` + repeat(`\`)),
+		"escaped quotes": []byte(`[{"content":"` + repeat(`\"`) + `"}]`),
+		"escapes":        []byte(`[{"content":"` + repeat(`\u4e2d`) + `"}]`),
+		"tiny strings":   []byte(`[` + repeat(`"a",`) + `""]`),
+		"brackets":       []byte(repeat(`[`)),
+		"arguments":      []byte(repeat(`[{"input":{`)),
+		"citations":      []byte(`[{"content":[` + repeat(`{"citations":[`)),
+		"images":         []byte(`[` + repeat(`{"data":"iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIA"},`) + `0]`),
+		"symbols":        conversation(repeat("=")),
+		"blanks":         conversation(repeat(" ")),
+	}
+}
+
+// Time is linear in the prompt, whatever it is made of: a megabyte takes a few
+// milliseconds. The bound leaves room for slow machines; what it forbids takes
+// minutes.
+func TestEstimateIsLinear(t *testing.T) {
 	e := NewEstimator()
-	for _, c := range []struct{ name, text string }{
-		{"300B", english[:300]},
-		{"100KB english", strings.Repeat(english, 100_000/len(english))},
-		{"100KB code", strings.Repeat(code, 100_000/len(code))},
-		{"100KB chinese", strings.Repeat(chinese, 100_000/len(chinese))},
-		{"1MB letter", strings.Repeat("a", 1<<20)},
-	} {
-		b.Run(c.name, func(b *testing.B) {
-			raw := conversation(c.text)
-			e.Prompt(raw, nil, nil)
+	e.Text([]byte("build the tables"))
+	for name, raw := range hostile() {
+		start := time.Now()
+		found := e.Estimate(Prompt{System: raw, Messages: raw, Tools: raw, Format: raw})
+		if took := time.Since(start); took > time.Second {
+			t.Errorf("a megabyte of %s takes %v: %+v", name, took, found)
+		}
+	}
+}
+
+// Millions of tiny strings are counted by those that there is room for.
+func TestTinyStringsAreAllCounted(t *testing.T) {
+	const n = 3 * maxSpans
+	raw := []byte(`[` + strings.Repeat(`"a",`, n) + `""]`)
+	if found := NewEstimator().Estimate(Prompt{Messages: raw}); found.Text != n {
+		t.Errorf("%d tokens, want %d", found.Text, n)
+	}
+}
+
+// A reply of an older model is counted in its own encoding, of others by the ratio
+// of its kind of text.
+func TestTextOfAFamily(t *testing.T) {
+	e := NewEstimator()
+	f := func(model, text string, want int64) {
+		t.Helper()
+		if got := e.TextFor(ProfileOf(model, ""), []byte(text)); got != want {
+			t.Errorf("%.20q has %d tokens at %s, want %d", text, got, model, want)
+		}
+	}
+	f("gpt-4o", chinese, int64(O200k().Count([]byte(chinese))))
+	f("gpt-3.5-turbo", chinese, int64(Cl100k().Count([]byte(chinese))))
+	f("gpt-3.5-turbo", `a\n`, 2)
+	f("claude-haiku-4-5", "hello world", 2)
+	f("claude-haiku-4-5", english, int64(math.Round(1.16*float64(O200k().Count([]byte(english))))))
+}
+
+func BenchmarkEstimate(b *testing.B) {
+	e := NewEstimator()
+	run := func(name string, raw []byte) {
+		b.Run(name, func(b *testing.B) {
+			e.Chat(raw, nil, nil)
 			b.SetBytes(int64(len(raw)))
 			b.ReportAllocs()
 			for b.Loop() {
-				e.Prompt(raw, nil, nil)
+				e.Chat(raw, nil, nil)
 			}
 		})
+	}
+	run("300B/english", conversation(english[:300]))
+	for _, size := range []int{100 << 10, 1 << 20} {
+		for name, text := range texts(size) {
+			run(fmt.Sprintf("%dKB/%s", size>>10, name), conversation(string(text)))
+		}
+	}
+	for name, raw := range hostile() {
+		run("hostile/"+name, raw)
 	}
 }
 

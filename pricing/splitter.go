@@ -50,16 +50,20 @@ func classify(r rune) (c class) {
 	return c
 }
 
-// splitter cuts text into the pieces that o200k_base merges within, by the rules
-// of its regular expression
+// splitter cuts text into the pieces that an encoding merges within, in one pass,
+// without backtracking over the text. o200k_base has the regular expression
 //
 //	[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?
 //	[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?
 //	\p{N}{1,3} |  ?[^\s\p{L}\p{N}]+[\r\n/]* | \s*[\r\n]+ | \s+(?!\S) | \s+
 //
-// in one pass, without backtracking over the text.
+// and cl100k_base, which is plain,
+//
+//	(?i:'s|'t|'re|'ve|'m|'ll|'d) | [^\r\n\p{L}\p{N}]?\p{L}+ |
+//	\p{N}{1,3} |  ?[^\s\p{L}\p{N}]+[\r\n]* | \s*[\r\n]+ | \s+(?!\S) | \s+
 type splitter struct {
 	classes *[0x10000]class
+	plain   bool
 }
 
 // at returns the class and the length of the rune at p.
@@ -77,6 +81,15 @@ func (s splitter) at(text []byte, p int) (class, int) {
 // run returns the end of the longest run of runes of the set from p on.
 func (s splitter) run(text []byte, p int, set class) int {
 	for p < len(text) {
+		for p < len(text) && text[p] < utf8.RuneSelf { // most text
+			if s.classes[text[p]]&set == 0 {
+				return p
+			}
+			p++
+		}
+		if p == len(text) {
+			break
+		}
 		c, n := s.at(text, p)
 		if c&set == 0 {
 			break
@@ -107,6 +120,9 @@ func (s splitter) next(text []byte, p int) int {
 
 // word returns the end of the word that starts at p with a letter.
 func (s splitter) word(text []byte, p int) int {
+	if s.plain {
+		return s.run(text, p, letter)
+	}
 	if end := s.lowerWord(text, p); end >= 0 {
 		return end
 	}
@@ -116,6 +132,15 @@ func (s splitter) word(text []byte, p int) int {
 // prefixed returns the end of a word behind one rune that is neither letter nor
 // number, or -1 if none follows. The order is that of the expression's branches.
 func (s splitter) prefixed(text []byte, p, n int, c class) int {
+	if s.plain {
+		if end := contraction(text, p); end > p {
+			return end
+		}
+		if end := s.run(text, p+n, letter); end > p+n {
+			return end
+		}
+		return -1
+	}
 	if end := s.lowerWord(text, p+n); end >= 0 {
 		return end
 	}
@@ -197,7 +222,7 @@ func (s splitter) digits(text []byte, p int) int {
 	return p
 }
 
-// symbols matches an optional blank, symbols, then line ends and slashes; -1 if there is no match.
+// symbols matches an optional blank, symbols, then line ends, and slashes unless plain; -1 if there is no match.
 func (s splitter) symbols(text []byte, p int) int {
 	if text[p] == ' ' {
 		p++
@@ -213,7 +238,7 @@ func (s splitter) symbols(text []byte, p int) int {
 	if p == start {
 		return -1
 	}
-	for p < len(text) && (text[p] == '\r' || text[p] == '\n' || text[p] == '/') {
+	for p < len(text) && (text[p] == '\r' || text[p] == '\n' || text[p] == '/' && !s.plain) {
 		p++
 	}
 	return p

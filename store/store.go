@@ -19,6 +19,16 @@ type Store interface {
 	// Append is what the ledger needs: see ledger.Sink.
 	Append(ctx context.Context, slug string, records []*llm.Record) ([]llm.Stored, error)
 
+	// SavePriceList adds a price list and tells every replica.
+	SavePriceList(ctx context.Context, l PriceList) error
+	// PriceLists returns the lists that are or come into force at or after an instant.
+	PriceLists(ctx context.Context, since time.Time) ([]PriceList, error)
+
+	// SaveCalibrations keeps each row unless a stored one rests on as many samples or more.
+	SaveCalibrations(ctx context.Context, rows []llm.CalibrationRow) error
+	// LoadCalibrations returns all rows, by model and kind.
+	LoadCalibrations(ctx context.Context) ([]llm.CalibrationRow, error)
+
 	// Migrate brings the control schema and every tenant's schema up to date. Any
 	// number of processes may call it at once.
 	Migrate(ctx context.Context) error

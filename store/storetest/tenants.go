@@ -494,6 +494,7 @@ var controlColumns = map[string]string{ //nolint:gosec // names of columns
 	"audit_log":            "id, at, tenant, actor, action, detail",
 	"installation_secrets": "name, value, created_at",
 	"epoch":                "value",
+	"calibrations":         "model, kind, bias, spread, samples, updated_at",
 	"prices":               "provider, model, tier, above_tokens, valid_from, version, rates, source, created_at",
 	"waitlist":             "id, email, company, source, created_at",
 }
