@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 
 	"github.com/generic-corp/halfpenny/llm"
@@ -19,9 +18,18 @@ type Compatible struct {
 	NoKey     bool     // works without an API key
 	ChatPath  string   // behind the base URL; empty: /chat/completions
 	KeyHeader string   // header of the API key; empty: Authorization: Bearer
-	// Fields are the chat fields that the provider honours; empty: it answers for itself.
-	// It is set where a provider documents that it drops others in silence.
+	// Fields are the chat fields that the provider documents to honour with every
+	// model, beside those that everyone reads (model, messages, stream, stream_options).
+	// A model that was not named is sent nothing else.
 	Fields []string
+	// Varies are those that only some of its models honour.
+	Varies []string
+	// NotThinking are those of Fields that have no effect with a model that thinks, or are refused then.
+	NotThinking []string
+	// Refuses are those that it documents to ignore, or to answer with an error.
+	Refuses []string
+	// Closed: it documents that it ignores whatever it does not know.
+	Closed bool
 	// NoStreamOptions: streams carry usage unasked, and stream_options is refused.
 	NoStreamOptions bool
 	// RoutesItself: the provider understands OpenRouter's fields models and provider.
@@ -33,6 +41,7 @@ func compatible(c Compatible) struct{} {
 	if c.ChatPath == "" {
 		c.ChatPath = "/chat/completions"
 	}
+	fields := c.fields()
 	return register(Kind{
 		Name: c.Name, Aliases: c.Aliases, Env: c.Env, BaseURL: c.BaseURL, NoKey: c.NoKey,
 		New: func(baseURL string) (Adapter, error) {
@@ -40,15 +49,26 @@ func compatible(c Compatible) struct{} {
 			if err != nil {
 				return nil, fmt.Errorf("cannot read the base URL of provider %s: %w", c.Name, err)
 			}
-			return &compatibleAdapter{Compatible: c, chat: chat}, nil
+			return &compatibleAdapter{Compatible: c, chat: chat, fields: fields}, nil
 		},
 	})
+}
+
+func (c *Compatible) fields() Fields {
+	f := Fields{Honoured: fieldsOf(c.Fields), Refused: fieldsOf(c.Refuses), NotThinking: fieldsOf(c.NotThinking), Closed: c.Closed}
+	varies := fieldsOf(c.Varies)
+	if c.Closed {
+		f.Refused = everyField.Without(&f.Honoured)
+		f.Refused = f.Refused.Without(&varies)
+	}
+	return f
 }
 
 // compatibleAdapter is a Compatible at one base URL.
 type compatibleAdapter struct {
 	Compatible
-	chat *url.URL // shared by all requests, so never changed
+	chat   *url.URL // shared by all requests, so never changed
+	fields Fields
 }
 
 var (
@@ -85,10 +105,8 @@ func (a *compatibleAdapter) Prepare(r *http.Request, e llm.Endpoint, _, secret s
 	return nil
 }
 
-// Accepts reports whether the provider honours a top-level field of a chat request.
-func (a *compatibleAdapter) Accepts(_ llm.Endpoint, field string) bool {
-	return len(a.Fields) == 0 || slices.Contains(a.Fields, field)
-}
+// Fields is what the provider documents of the fields of a chat request.
+func (a *compatibleAdapter) Fields(llm.Endpoint) Fields { return a.fields }
 
 // AskForUsage reports whether a stream carries usage only when stream_options asks for it.
 func (a *compatibleAdapter) AskForUsage() bool { return !a.NoStreamOptions }

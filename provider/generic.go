@@ -3,4 +3,5 @@ package provider
 // Any server that speaks OpenAI's chat API
 var _ = compatible(Compatible{
 	Name: "compatible", NoKey: true,
+	Fields: everywhere,
 })

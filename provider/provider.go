@@ -21,10 +21,11 @@ type Adapter interface {
 	Prepare(r *http.Request, e llm.Endpoint, model, secret string) error
 }
 
-// FieldFilter is the optional ability of an Adapter to accept only some request fields.
+// FieldFilter is the optional ability of an Adapter to say which request fields its
+// provider honours.
 type FieldFilter interface {
-	// Accepts reports whether the provider honours a top-level request field.
-	Accepts(e llm.Endpoint, field string) bool
+	// Fields is what the provider documents of the top-level fields of a request.
+	Fields(e llm.Endpoint) Fields
 }
 
 // Kind is a provider before it has a base URL.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/generic-corp/halfpenny/llm"
 	"github.com/generic-corp/halfpenny/pricing"
+	"github.com/generic-corp/halfpenny/provider"
 	"github.com/generic-corp/halfpenny/tenancy"
 )
 
@@ -26,7 +27,12 @@ type choice struct {
 	policy   *tenancy.RoutingPolicy
 	floor    float64
 	maxCost  llm.NullMoney
-	counts   [reasons]int // targets that are not listed, by reason
+	fields   provider.FieldSet // that the request carries, out of those that some provider documents
+	foreign  bool              // it carries one that nobody documents
+	tiered   bool              // it asks for a service tier
+	picky    bool              // the caller or the tenant prefers some providers
+	exact    bool              // the name that is being weighed has a provider's prefix
+	counts   [reasons]int      // targets that are not listed, by reason
 }
 
 // Decide orders the targets that may serve q, the best first, into d, whose memory
@@ -35,6 +41,7 @@ func (t *Table) Decide(q *Query, d *Decision) *llm.Error {
 	*d = Decision{Candidates: d.Candidates[:0], options: d.options[:0]}
 	c := choice{table: t, query: q, decision: d, policy: routing(q.Policy)}
 	c.bounds()
+	c.ask()
 	first, err := c.gather()
 	if err != nil {
 		return err
@@ -58,6 +65,7 @@ func (c *choice) bounds() {
 	}
 	d.Mode = cmp.Or(d.Mode, c.table.options.DefaultMode, llm.ModeOptimize)
 	c.floor = max(q.Floor, cmp.Or(c.policy.QualityFloor, c.table.options.Floor, defaultFloor))
+	c.picky = len(q.Order) > 0 || len(c.policy.PreferredProviders) > 0
 	c.maxCost = c.policy.MaxCostUSD
 	if q.MaxCost.Valid && (!c.maxCost.Valid || q.MaxCost.Money < c.maxCost.Money) {
 		c.maxCost = q.MaxCost
@@ -99,35 +107,60 @@ func (c *choice) gather() (first wish, err *llm.Error) {
 
 // wish weighs the targets of one name. group is its place among the names, from 1.
 func (c *choice) wish(w *wish, group int8) {
+	if w.auto {
+		c.auto(w, group)
+		return
+	}
 	from := len(c.decision.options)
 	own := c.ownOnly(w)
+	c.exact = w.prefixed
+	sure := false
 	for _, n := range w.nodes {
-		o := c.weigh(n, w.auto)
-		o.group, o.natural = group, llm.ReasonNamed
+		o := c.weigh(n, false)
+		o.group, o.natural = group, c.natural(w, group)
 		if own && !n.own && o.reason == llm.ReasonNone {
 			o.reason = llm.ReasonPreference
 		}
-		switch {
-		case group > 1:
-			o.natural = llm.ReasonFallback
-		case w.auto:
-			o.natural = llm.ReasonCheapestCapable
-		case w.prefixed || c.decision.Mode == llm.ModePinned:
-			o.natural = llm.ReasonPinned
-		}
+		sure = sure || o.sure && o.reason == llm.ReasonNone
 		c.decision.options = append(c.decision.options, o)
 	}
 	weighed := c.decision.options[from:]
-	switch {
-	case w.auto:
-		c.capable(weighed, w)
-	case w.prefixed:
-		c.decision.Mode = llm.ModePinned
-	case group == 1 && c.decision.Mode != llm.ModePinned:
-		c.substitute(w, cheapest(weighed))
+	if sure {
+		doubt(weighed)
 	}
-	if !w.auto && group == 1 && (w.prefixed || c.decision.Mode == llm.ModePinned) {
-		c.counts[llm.ReasonOtherModel] += max(0, len(c.table.nodes)-len(w.nodes)) // a name that the catalogue does not know has nodes of its own
+	others := max(0, len(c.table.nodes)-len(w.nodes)) // a name that the catalogue does not know has nodes of its own
+	if w.prefixed {
+		c.decision.Mode = llm.ModePinned
+	}
+	switch {
+	case group > 1:
+	case c.decision.Mode == llm.ModePinned:
+		c.counts[llm.ReasonOtherModel] += others
+	default:
+		c.substitute(w, cheapest(weighed), others)
+	}
+}
+
+// natural is why a target of a name is chosen, if it is.
+func (c *choice) natural(w *wish, group int8) llm.Reason {
+	switch {
+	case group > 1:
+		return llm.ReasonFallback
+	case w.auto:
+		return llm.ReasonCheapestCapable
+	case w.prefixed || c.decision.Mode == llm.ModePinned:
+		return llm.ReasonPinned
+	}
+	return llm.ReasonNamed
+}
+
+// doubt rejects the hosts that may drop a field of the request, where another of the
+// model's is known not to.
+func doubt(options []option) {
+	for i := range options {
+		if o := &options[i]; o.reason == llm.ReasonNone && !o.sure {
+			o.reason = llm.ReasonParameter
+		}
 	}
 }
 
@@ -137,42 +170,135 @@ func (c *choice) ownOnly(w *wish) bool {
 	return c.decision.Mode == llm.ModePinned && !w.auto && !w.prefixed && slices.ContainsFunc(w.nodes, func(n *node) bool { return n.own })
 }
 
-// capable rejects what is not capable of the request: below the floor, as a share
-// of the best that is eligible, or without evidence. Where there is no evidence at
-// all, every target stays.
-func (c *choice) capable(options []option, w *wish) {
-	floor := max(c.query.Floor, cmp.Or(w.floor, c.floor))
-	best, roomy := 0.0, false
-	for i := range options {
-		if o := &options[i]; o.reason == llm.ReasonNone && evidence(o.node) > 0 {
-			if room := !c.cramped(o.node.target.Model); room == roomy {
-				best = max(best, evidence(o.node))
-			} else if room {
-				best, roomy = evidence(o.node), true
-			}
+// auto weighs targets that have evidence: the most capable until one is eligible,
+// then the cheapest of those that reach its share, which is the floor. Only where no
+// target with evidence is eligible, those without are weighed, and all that are
+// eligible stay.
+func (c *choice) auto(w *wish, group int8) {
+	t, d := c.table, c.decision
+	from := len(d.options)
+	best, roomy, next := c.best(w, group)
+	least := best * max(c.query.Floor, cmp.Or(w.floor, c.floor))
+	c.capable(d.options[from:], least, roomy)
+	below := next
+	for below < len(t.skilled) && t.skilled[below].skill >= least {
+		below++
+	}
+	if next < below {
+		c.bid(next, below, w, group)
+	}
+	c.pass(t.skilled[below:], llm.ReasonNotCapable)
+	if best > 0 {
+		c.pass(t.plain, llm.ReasonNoEvidence)
+	} else {
+		for _, n := range t.plain {
+			d.options = append(d.options, c.offer(n, w, group))
 		}
 	}
-	if best == 0 {
+	c.counts[llm.ReasonDialect] += t.deaf
+	c.counts[llm.ReasonNoEvidence] += t.unknown
+	c.counts[llm.ReasonUnpriced] += t.free
+}
+
+// best weighs the targets with evidence, the most capable first, up to the first that
+// is eligible and has room to answer, and returns its capability. next is the place
+// behind it. Where only thinking models without room are eligible, it is the first of
+// those, and everything has been weighed.
+func (c *choice) best(w *wish, group int8) (best float64, roomy bool, next int) {
+	t, d := c.table, c.decision
+	for i, n := range t.skilled {
+		o := c.offer(n, w, group)
+		d.options = append(d.options, o)
+		switch {
+		case o.reason != llm.ReasonNone:
+		case !c.cramped(n.target.Model):
+			return n.skill, true, i + 1
+		case best == 0:
+			best = n.skill
+		}
+	}
+	return best, false, len(t.skilled)
+}
+
+// enough is how many candidates of auto are looked for.
+const enough = maxConsidered
+
+// bid weighs the targets with evidence that have the places from to below by
+// capability, the cheapest first, until there are candidates enough and nothing that
+// is left can be cheaper than they are.
+func (c *choice) bid(from, below int, w *wish, group int8) {
+	t, d := c.table, c.decision
+	var good rivalry
+	for i := range d.options {
+		good.add(&d.options[i], group)
+	}
+	byPrice := c.query.Sort == "" || c.query.Sort == "price"
+	for i := range t.cheap {
+		s := &t.cheap[i]
+		switch {
+		case int(s.rank) < from || int(s.rank) >= below:
+			continue
+		case c.cramped(s.model):
+			c.pass(s.node.only[:], llm.ReasonNotCapable)
+			continue
+		case byPrice && good.enough(t) && c.least(s) >= good.dearest && (!c.picky || c.preference(s.node.access) >= good.preference):
+			c.pass(s.node.only[:], llm.ReasonDearer)
+			continue
+		}
+		o := c.offer(s.node, w, group)
+		d.options = append(d.options, o)
+		good.add(&o, group)
+	}
+}
+
+// rivalry is what must be beaten to be among the first candidates.
+type rivalry struct {
+	count      int
+	dearest    llm.Money
+	preference int32 // the worst
+	account    *access
+	several    bool // they are at several accounts
+}
+
+func (r *rivalry) add(o *option, group int8) {
+	if o.reason != llm.ReasonNone || o.group != group || o.price == nil || o.cooling || o.translated {
 		return
 	}
+	r.several = r.several || r.account != nil && r.account != o.node.access
+	r.count, r.account = r.count+1, o.node.access
+	r.dearest, r.preference = max(r.dearest, o.cost), max(r.preference, o.preference)
+}
+
+// enough reports whether there are candidates to fail over to, also if one account fails.
+func (r *rivalry) enough(t *Table) bool {
+	return r.count >= enough && (r.several || len(t.accesses) == 1)
+}
+
+// offer weighs a target that was not named.
+func (c *choice) offer(n *node, w *wish, group int8) option {
+	o := c.weigh(n, true)
+	o.group, o.natural = group, c.natural(w, group)
+	return o
+}
+
+// capable rejects what is below the least capability, and where a model without
+// thoughts has room to answer, thinking models that have not.
+func (c *choice) capable(options []option, least float64, roomy bool) {
 	for i := range options {
-		o := &options[i]
-		switch skill := evidence(o.node); {
-		case o.reason != llm.ReasonNone:
-		case skill == 0:
-			o.reason = llm.ReasonNoEvidence
-		case skill < floor*best || roomy && c.cramped(o.node.target.Model):
+		if o := &options[i]; o.reason == llm.ReasonNone && (o.node.skill < least || roomy && c.cramped(o.node.target.Model)) {
 			o.reason = llm.ReasonNotCapable
 		}
 	}
 }
 
-// evidence is the capability that a model may be chosen for; 0: none is known.
-func evidence(n *node) float64 {
-	if m := n.target.Model; m != nil && !m.Indirect {
-		return m.Capability
+// pass rejects targets for a reason without weighing them. The first of them are
+// listed while the list is short, and the others only counted.
+func (c *choice) pass(nodes []*node, reason llm.Reason) {
+	listed := min(len(nodes), max(0, maxConsidered-len(c.decision.options)))
+	for _, n := range nodes[:listed] {
+		c.decision.options = append(c.decision.options, option{node: n, reason: reason})
 	}
-	return 0
+	c.counts[reason] += len(nodes) - listed
 }
 
 // cheapest returns the cheapest eligible option that has a price; nil if there is none.
@@ -188,10 +314,11 @@ func cheapest(options []option) (best *option) {
 
 // substitute looks for a cheaper model that is predicted to be as capable as the
 // named one, which costs what the option named does. In mode optimize it becomes
-// the first choice; in mode observe it is only noted.
-func (c *choice) substitute(w *wish, named *option) {
+// the first choice; in mode observe it is only noted. others are the targets that
+// the name does not mean. The cheapest are weighed first, so that most are passed
+// over by their lowest price alone.
+func (c *choice) substitute(w *wish, named *option, others int) {
 	t, d := c.table, c.decision
-	others := max(0, len(t.nodes)-len(w.nodes))
 	switch needs := &c.query.Needs; {
 	case named == nil || w.model == nil || w.model.Capability == 0:
 		c.counts[llm.ReasonOtherModel] += others
@@ -200,41 +327,57 @@ func (c *choice) substitute(w *wish, named *option) {
 		c.counts[llm.ReasonToolChain] += others
 		return
 	}
-	c.counts[llm.ReasonNoEvidence] += len(t.nodes) - len(t.skilled)
 	served, floor := named.cost, c.floor*w.model.Capability
 	best := -1
-	for i, n := range t.skilled {
-		if n.target.Model.Capability < floor {
-			c.counts[llm.ReasonNotCapable] += len(t.skilled) - i
-			break
-		}
-		if n.target.Model == w.model {
+	skilled := 0 // targets with evidence, of other models
+	for i := range t.cheap {
+		s := &t.cheap[i]
+		if s.model == w.model {
 			continue
 		}
-		o, ok := c.cheaper(n, served)
-		if !ok {
+		skilled++
+		if s.skill < floor {
+			c.counts[llm.ReasonNotCapable]++
+			continue
+		}
+		least := c.least(s)
+		if least >= served {
 			c.counts[llm.ReasonDearer]++
 			continue
+		}
+		if best >= 0 && least >= d.options[best].cost && (!c.picky || c.preference(s.node.access) >= d.options[best].preference) {
+			c.pass(s.node.only[:], llm.ReasonDearer)
+			continue
+		}
+		o := c.substituted(s.node)
+		if o.reason == llm.ReasonNone && o.cost >= served {
+			o.reason = llm.ReasonDearer
 		}
 		d.options = append(d.options, o)
 		if o.reason == llm.ReasonNone && (best < 0 || better(&o, &d.options[best])) {
 			best = len(d.options) - 1
 		}
 	}
+	c.counts[llm.ReasonNoEvidence] += others - skilled
 	c.settle(w, best, served)
 }
 
-// cheaper weighs a target as a substitute; ok is false if it is not cheaper. The
-// price is looked at first, because it rules out most.
-func (c *choice) cheaper(n *node, than llm.Money) (o option, ok bool) {
-	probe := option{node: n}
-	if c.price(&probe); probe.price == nil || probe.cost >= than {
-		return probe, false
+// least is what the request costs at least at a target.
+func (c *choice) least(s *offer) llm.Money {
+	if c.query.Tier != "" || c.table.options.Terms != nil {
+		return 0 // the lower bound is of the price list's default tier
 	}
-	o = c.weigh(n, true)
+	return s.least(c.tokensAt(s.node), expected(s.model, c.query.MaxOutput, c.query.Choices))
+}
+
+// substituted weighs a target as a substitute.
+func (c *choice) substituted(n *node) option {
+	o := c.weigh(n, true)
 	o.natural = llm.ReasonSubstituted
 	switch {
 	case o.reason != llm.ReasonNone:
+	case o.price == nil:
+		o.reason = llm.ReasonUnpriced
 	case c.cramped(n.target.Model):
 		o.reason = llm.ReasonNotCapable
 	case o.cooling:
@@ -242,12 +385,12 @@ func (c *choice) cheaper(n *node, than llm.Money) (o option, ok bool) {
 	case o.translated:
 		o.reason = llm.ReasonDialect
 	}
-	return o, true
+	return o
 }
 
 // better reports whether a is the better substitute.
 func better(a, b *option) bool {
-	return cmp.Or(cmp.Compare(a.preference, b.preference), cmp.Compare(a.cost, b.cost)) < 0
+	return cmp.Or(cmp.Compare(a.preference, b.preference), cmp.Compare(a.cost, b.cost), cmp.Compare(b.node.skill, a.node.skill)) < 0
 }
 
 // settle keeps the best substitute (an index into the options; -1: none) and
@@ -305,7 +448,7 @@ func (c *choice) compare(kind llm.BaselineKind, m *pricing.Model, host *pricing.
 		return
 	}
 	d := c.decision
-	if rates, ok := host.Rates(c.query.Now, "", c.query.InputTokens); ok {
+	if rates, ok := host.Rates(c.query.Now, "", c.tokens("", c.table.family(m))); ok {
 		d.BaselineKind, d.BaselineName, d.BaselineRates = kind, m.ID, rates
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/generic-corp/halfpenny/llm"
 	"github.com/generic-corp/halfpenny/pricing"
+	"github.com/generic-corp/halfpenny/provider"
 	"github.com/generic-corp/halfpenny/tenancy"
 )
 
@@ -17,7 +18,7 @@ import (
 type fake struct {
 	kind    string
 	dialect llm.Dialect
-	refuses string // a field that it does not honour
+	refuses string // the one documented field that it does not honour
 }
 
 func (f fake) Name() string { return f.kind }
@@ -28,7 +29,16 @@ func (f fake) Dialect(e llm.Endpoint) llm.Dialect {
 	return f.dialect
 }
 func (f fake) Prepare(*http.Request, llm.Endpoint, string, string) error { return nil }
-func (f fake) Accepts(_ llm.Endpoint, field string) bool                 { return field != f.refuses }
+func (f fake) Fields(llm.Endpoint) (d provider.Fields) {
+	for _, name := range provider.KnownFields() {
+		if name == f.refuses {
+			d.Refused.Add(name)
+		} else {
+			d.Honoured.Add(name)
+		}
+	}
+	return d
+}
 
 func account(name, kind string) *Account {
 	return &Account{Name: name, Kind: kind, Adapter: fake{kind: kind, dialect: llm.DialectOpenAI}, Secrets: []string{"key-" + name}}

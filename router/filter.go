@@ -3,6 +3,7 @@ package router
 import (
 	"github.com/generic-corp/halfpenny/llm"
 	"github.com/generic-corp/halfpenny/pricing"
+	"github.com/generic-corp/halfpenny/provider"
 )
 
 // What a call is expected to write where nothing more is known, in tokens: the
@@ -21,21 +22,23 @@ type option struct {
 	node       *node
 	price      *pricing.Price // in force now; nil: unpriced, or not looked up yet
 	cost       llm.Money      // estimated; meaningless if unpriced
+	input      int64          // tokens of the prompt; 0: not estimated yet
+	metric     int64          // what provider.sort orders by, less is better
+	preference int32          // position among the providers that the caller or the tenant prefers
 	reason     llm.Reason     // why it is rejected; ReasonNone: eligible
-	group      int8           // order of what was asked for: 0 a substitute, 1 the named model, 2 its first fallback, …
 	natural    llm.Reason     // why it is chosen, if it is
+	group      int8           // order of what was asked for: 0 a substitute, 1 the named model, 2 its first fallback, …
 	cooling    bool
 	translated bool
-	preference int   // position among the providers that the caller or the tenant prefers
-	metric     int64 // what provider.sort orders by, less is better
+	sure       bool // it is known to honour every field that was sent, or answers for itself
 }
 
 // Stages of the filter, in order. When nothing is eligible, the target that came
 // furthest says why.
 var stages = [...]int8{
-	llm.ReasonTestOnly: 1, llm.ReasonNotAllowed: 2, llm.ReasonPreference: 3, llm.ReasonDialect: 4,
-	llm.ReasonModality: 5, llm.ReasonTools: 5, llm.ReasonStructured: 5, llm.ReasonParameter: 6,
-	llm.ReasonContext: 7, llm.ReasonUnpriced: 8, llm.ReasonMaxCost: 9,
+	llm.ReasonTestOnly: 1, llm.ReasonNotAllowed: 2, llm.ReasonRegion: 3, llm.ReasonPreference: 4, llm.ReasonDialect: 5,
+	llm.ReasonModality: 6, llm.ReasonTools: 6, llm.ReasonStructured: 6, llm.ReasonParameter: 7,
+	llm.ReasonContext: 8, llm.ReasonUnpriced: 9, llm.ReasonMaxCost: 10,
 }
 
 func stage(r llm.Reason) int8 {
@@ -58,17 +61,22 @@ func (c *choice) weigh(n *node, strict bool) option {
 		o.reason = llm.ReasonTestOnly
 	case !c.table.allowed(n, c.policy):
 		o.reason = llm.ReasonNotAllowed
+	case !located(n, c.policy):
+		o.reason = llm.ReasonRegion
 	case len(q.Only) > 0 && !n.access.calledAny(q.Only):
 		o.reason = llm.ReasonPreference
 	case !c.speaks(dialect):
 		o.reason = llm.ReasonDialect
 	default:
-		if o.reason = lacks(m, &q.Needs); o.reason == llm.ReasonNone && !c.accepts(n, strict) {
+		o.sure = !strict && c.answers(n) || c.honours(n)
+		if o.reason = lacks(m, &q.Needs); o.reason == llm.ReasonNone && (c.refuses(n) || strict && !o.sure) {
 			o.reason = llm.ReasonParameter
 		}
 	}
-	if o.reason == llm.ReasonNone && !c.fits(n, strict) {
-		o.reason = llm.ReasonContext
+	if o.reason == llm.ReasonNone {
+		if o.input = c.tokensAt(n); !c.fits(&o, strict) {
+			o.reason = llm.ReasonContext
+		}
 	}
 	if o.reason == llm.ReasonNone {
 		c.price(&o)
@@ -83,10 +91,11 @@ func (c *choice) speaks(upstream llm.Dialect) bool {
 	return upstream != llm.DialectNone && int(upstream) < len(t) && int(c.query.Dialect) < len(t) && t[c.query.Dialect][upstream]
 }
 
-// lacks names the first ability that the request needs and the model has not.
+// lacks names the first ability that the request needs and the model has not. Of a
+// model that nobody has verified the abilities are not known.
 func lacks(m *pricing.Model, needs *Needs) llm.Reason {
 	switch {
-	case m == nil:
+	case m == nil || m.Unverified:
 		return llm.ReasonNone
 	case needs.Input&^m.Input != 0 || needs.Output&^m.Output != 0:
 		return llm.ReasonModality
@@ -98,48 +107,79 @@ func lacks(m *pricing.Model, needs *Needs) llm.Reason {
 	return llm.ReasonNone
 }
 
-// accepts reports whether model and provider take every field that was sent.
-func (c *choice) accepts(n *node, strict bool) bool {
+// ask notes which fields the request carries.
+func (c *choice) ask() {
 	for _, field := range c.query.Fields {
-		if c.accept(n, field, strict) {
-			continue
-		}
-		if c.decision.param == "" {
-			c.decision.param = field
-		}
-		return false
+		c.note(field)
 	}
-	return true
 }
 
-func (c *choice) accept(n *node, field string, strict bool) bool {
+func (c *choice) note(field string) {
 	switch field {
-	case "model", "models", "messages", "stream", "stream_options", "provider":
-		return true // read by the gateway, or by everyone
-	}
-	if n.filter != nil && !n.filter.Accepts(c.query.Endpoint, field) {
-		return false
-	}
-	m := n.target.Model
-	if m == nil {
-		return true
-	}
-	if strict && field == "reasoning_effort" && !m.Reasoning {
-		return false
-	}
-	for _, refused := range m.Refuses {
-		if refused == field {
-			return false
+	case "model", "models", "messages", "stream", "stream_options", "provider": // read by the gateway, or by everyone
+		return
+	case "service_tier":
+		c.tiered = true
+	case provider.FieldResponseFormat:
+		switch needs := &c.query.Needs; {
+		case needs.JSONSchema:
+			field = provider.FieldJSONSchema
+		case needs.JSONObject:
+			field = provider.FieldJSONObject
 		}
 	}
-	return true
+	if !c.fields.Add(field) {
+		c.foreign = true
+	}
 }
+
+// answers reports whether the target's provider answers for itself what it makes of
+// a field that it does not document: it made the model, it was named, or the model is
+// the operator's own.
+func (c *choice) answers(n *node) bool { return n.own || c.exact || n.target.Model == nil }
+
+// refuses reports whether a field of the request is known to have no effect there,
+// or to be answered with an error.
+func (c *choice) refuses(n *node) bool {
+	return c.fields.Overlaps(&n.refused) || c.foreign && n.closed
+}
+
+// honours reports whether the target is known to honour every field of the request.
+func (c *choice) honours(n *node) bool {
+	return !c.foreign && c.fields.Within(&n.honoured) && (!c.tiered || c.sells(n))
+}
+
+// sells reports whether the target has a price for the service tier of the request.
+func (c *choice) sells(n *node) bool {
+	if n.host == nil || c.query.Tier == "" {
+		return false
+	}
+	p := n.host.Price(c.query.Now, c.query.Tier, c.tokensAt(n))
+	return p != nil && p.Tier == c.query.Tier
+}
+
+// takes reports whether the target is known to honour one field of the request.
+func (c *choice) takes(n *node, field string) bool {
+	one := choice{query: c.query}
+	one.note(field)
+	return !one.refuses(n) && one.honours(n)
+}
+
+// tokens is the estimate of the prompt, as Prompt.Tokens has it.
+func (c *choice) tokens(counted string, family *pricing.Profile) int64 {
+	if c.query.Prompt != nil {
+		return c.query.Prompt.Tokens(counted, family)
+	}
+	return c.query.InputTokens
+}
+
+func (c *choice) tokensAt(n *node) int64 { return c.tokens(n.target.Counted, n.target.Family) }
 
 // fits reports whether the prompt fits the context window, and for a model that was
 // not named the answer too. An estimate a tenth above the limit of the named model proves nothing.
-func (c *choice) fits(n *node, strict bool) bool {
-	q := c.query
-	prompt := q.InputTokens
+func (c *choice) fits(o *option, strict bool) bool {
+	q, n := c.query, o.node
+	prompt := o.input
 	if !strict {
 		prompt -= prompt / 10
 	}
@@ -149,32 +189,42 @@ func (c *choice) fits(n *node, strict bool) bool {
 	case !strict:
 		return true
 	}
-	return (n.maxOutput == 0 || q.MaxOutput <= n.maxOutput) && (n.context == 0 || prompt <= n.context-min(q.MaxOutput, n.context))
+	room := q.MaxOutput
+	if room == 0 {
+		room = expected(n.target.Model, 0, 1)
+	}
+	return (n.maxOutput == 0 || q.MaxOutput <= n.maxOutput) && (n.context == 0 || prompt <= n.context-min(room, n.context))
 }
 
 // price estimates the cost: the prompt as uncached input, and the expected output.
 func (c *choice) price(o *option) {
-	if o.node.host == nil {
+	q, target := c.query, &o.node.target
+	m := target.Model
+	if o.input == 0 {
+		o.input = c.tokensAt(o.node)
+	}
+	if o.node.host != nil {
+		o.price = o.node.host.Price(q.Now, q.Tier, o.input)
+	}
+	o.price = c.table.options.Terms.Apply(q.Tenant, target.Account.Name, target.Account.Kind, m, o.price)
+	if o.price == nil {
 		return
 	}
-	q := c.query
-	if o.price = o.node.host.Price(q.Now, "", q.InputTokens); o.price == nil {
-		return
-	}
-	usage := llm.Usage{Input: q.InputTokens, Output: c.expected(o.node.target.Model)}
-	o.cost = o.price.Rates.Cost(&usage)
+	usage := llm.Usage{Input: o.input, Output: expected(m, q.MaxOutput, q.Choices)}
+	o.cost = o.price.Bill(&usage)
 }
 
-// expected is the number of tokens that the model is expected to write.
-func (c *choice) expected(m *pricing.Model) int64 {
+// expected is the number of tokens that a model is expected to write, where room and
+// choices are max_tokens and n of the request; 0: not stated.
+func expected(m *pricing.Model, room, choices int64) int64 {
 	tokens := int64(typicalOutput)
 	if m != nil && m.Reasoning {
 		tokens += typicalThoughts
 	}
-	if c.query.MaxOutput > 0 {
-		tokens = min(tokens, c.query.MaxOutput)
+	if room > 0 {
+		tokens = min(tokens, room)
 	}
-	return tokens * min(max(c.query.Choices, 1), 128)
+	return tokens * min(max(choices, 1), 128)
 }
 
 // affords checks what the call may cost.
@@ -198,22 +248,33 @@ func (c *choice) affords(o *option) llm.Reason {
 func (c *choice) rank(o *option) {
 	q, x := c.query, o.node.access
 	o.cooling = x.condition(q.Now) == Cooling
-	o.preference = 2 * len(q.Order)
-	for i, name := range q.Order {
-		if x.called(name) {
-			o.preference = 2 * i
-			break
-		}
-	}
-	if !x.calledAny(c.policy.PreferredProviders) {
-		o.preference++
-	}
+	o.preference = c.preference(x)
 	switch q.Sort {
 	case "latency":
 		o.metric = x.health.latency()
 	case "throughput":
 		o.metric = -x.health.throughput()
 	}
+}
+
+// preference is the account's place among the providers that the caller, and within
+// that the tenant, prefers; less is better.
+func (c *choice) preference(x *access) int32 {
+	if !c.picky {
+		return 0
+	}
+	order := c.query.Order
+	place := 2 * len(order)
+	for i, name := range order {
+		if x.called(name) {
+			place = 2 * i
+			break
+		}
+	}
+	if !x.calledAny(c.policy.PreferredProviders) {
+		place++
+	}
+	return int32(place)
 }
 
 // cramped reports whether a thinking model has too little room for an answer.

@@ -80,10 +80,21 @@ func (t *Table) behind(accesses []*access, name string) (wish, bool) {
 	}
 	for _, x := range accesses {
 		if len(x.account.Models) == 0 {
-			w.nodes = append(w.nodes, newNode(x, nil, nil, name, name))
+			n := t.unlisted(x, name)
+			w.model, w.nodes = n.target.Model, append(w.nodes, n)
 		}
 	}
 	return w, len(w.nodes) > 0
+}
+
+// unlisted is a target for a name that the table does not know. The provider's price
+// list may still have a rule for it.
+func (t *Table) unlisted(x *access, name string) *node {
+	m := t.catalogue.LookupAt(x.account.Kind, name)
+	if m == nil {
+		return newNode(x, nil, nil, name, name)
+	}
+	return newNode(x, m, m.Host(x.account.Kind), name, name)
 }
 
 // allowed reports whether a tenant's lists allow a target. An entry is any name of
@@ -93,6 +104,22 @@ func (t *Table) allowed(n *node, p *tenancy.RoutingPolicy) bool {
 		return false
 	}
 	return !t.listed(n, p.DenyModels)
+}
+
+// located reports whether the target's account is in a region that the tenant's
+// policy allows: "eu" allows eu and eu-west-1. The simulation is in this very
+// process, so it is in every region.
+func located(n *node, p *tenancy.RoutingPolicy) bool {
+	a := n.target.Account
+	if len(p.Regions) == 0 || a.Simulated {
+		return true
+	}
+	for _, allowed := range p.Regions {
+		if n := len(allowed); n > 0 && len(a.Region) >= n && strings.EqualFold(a.Region[:n], allowed) && (len(a.Region) == n || a.Region[n] == '-') {
+			return true
+		}
+	}
+	return false
 }
 
 func (t *Table) listed(n *node, entries []string) bool {
@@ -163,6 +190,9 @@ func glob(pattern, s string) bool {
 // Inert reports whether a field's raw JSON value is what the API assumes anyway,
 // so that a target that refuses the field still does what was asked.
 func Inert(field string, value []byte) bool {
+	if len(value) > longestInert {
+		return false
+	}
 	v := string(value)
 	if v == "null" {
 		return true
@@ -174,12 +204,23 @@ func Inert(field string, value []byte) bool {
 		return v == "0" || v == "0.0"
 	case "logprobs", "store":
 		return v == "false"
-	case "logit_bias":
+	case "parallel_tool_calls":
+		return v == "true"
+	case "logit_bias", "metadata":
 		return v == "{}"
 	case "stop", "tools", "functions":
 		return v == "[]"
 	case "service_tier":
 		return v == `"auto"` || v == `"default"`
+	case "tool_choice", "function_call":
+		return v == `"auto"`
+	case "response_format":
+		return v == `{"type":"text"}` || v == `{"type": "text"}`
+	case "modalities":
+		return v == `["text"]`
 	}
 	return false
 }
+
+// longestInert is the length of the longest value that Inert knows.
+const longestInert = 16

@@ -30,7 +30,7 @@ func compare(a, b option) int {
 	if d := rivals(&a, &b); d != 0 {
 		return d
 	}
-	if d := cmp.Compare(b.node.skill(), a.node.skill()); d != 0 {
+	if d := cmp.Compare(b.node.skill, a.node.skill); d != 0 {
 		return d
 	}
 	if d := cmp.Compare(a.node.target.ID, b.node.target.ID); d != 0 {
@@ -50,7 +50,7 @@ func rivals(a, b *option) int {
 	if d := truth(a.translated) - truth(b.translated); d != 0 {
 		return d
 	}
-	if d := a.preference - b.preference; d != 0 {
+	if d := int(a.preference - b.preference); d != 0 {
 		return d
 	}
 	if d := cmp.Compare(a.metric, b.metric); d != 0 {
@@ -75,13 +75,6 @@ func truth(b bool) int {
 		return 1
 	}
 	return 0
-}
-
-func (n *node) skill() float64 {
-	if n.target.Model == nil {
-		return 0
-	}
-	return n.target.Model.Capability
 }
 
 // take lets accounts that are equal in everything take turns by weight.
@@ -127,7 +120,7 @@ func (c *choice) choose(options []option) {
 	secret := c.claim(options)
 	for i := range options {
 		o := &options[i]
-		candidate := Candidate{Target: &o.node.target, Secret: secret, Capability: o.node.skill(), Reason: o.natural, Output: c.expected(o.node.target.Model)}
+		candidate := Candidate{Target: &o.node.target, Secret: secret, Capability: o.node.skill, Reason: o.natural, Input: o.input, Output: expected(o.node.target.Model, c.query.MaxOutput, c.query.Choices)}
 		switch {
 		case i > 0:
 			candidate.Secret, _ = o.node.access.next(c.query.Now, false)
@@ -183,7 +176,7 @@ func (c *choice) account(eligible int) {
 			c.price(o)
 		}
 		n := o.node
-		listed := llm.Considered{Provider: n.target.Account.Name, Model: n.target.ID, Capability: n.skill(), Reason: reason}
+		listed := llm.Considered{Provider: n.target.Account.Name, Model: n.target.ID, Capability: n.skill, Reason: reason}
 		if o.price != nil {
 			listed.Cost = llm.Known(o.cost)
 		}

@@ -1,6 +1,7 @@
 package router
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -47,12 +48,16 @@ func (c *choice) refusal(w *wish) *llm.Error {
 	case llm.ReasonNotAllowed:
 		return &llm.Error{Status: 403, Code: "model_not_allowed", Param: "model",
 			Message: fmt.Sprintf("The tenant's policy does not allow the model '%s'.", w.name)}
+	case llm.ReasonRegion:
+		return &llm.Error{Status: 403, Code: "model_not_allowed", Param: "model",
+			Message: fmt.Sprintf("The tenant's policy allows the regions %s alone (routing.regions), and no account there serves the model '%s'.",
+				strings.Join(c.policy.Regions, ", "), w.name)}
 	case llm.ReasonPreference:
 		return llm.Invalid("provider", fmt.Sprintf("No provider that the request allows serves the model '%s'.", w.name))
 	case llm.ReasonDialect:
 		return llm.Invalid("model", fmt.Sprintf("The model '%s' is not served at this endpoint.", w.name))
 	case llm.ReasonParameter:
-		return c.unsupported(c.decision.param, w)
+		return c.unsupported(c.param(furthest), w)
 	case llm.ReasonContext:
 		return c.tooLong(w)
 	case llm.ReasonUnpriced:
@@ -62,6 +67,30 @@ func (c *choice) refusal(w *wish) *llm.Error {
 		return c.tooDear()
 	}
 	return c.unable(furthest, w)
+}
+
+// param is a field that no target takes, else one that the target which came furthest
+// does not.
+func (c *choice) param(furthest *option) (missing string) {
+	for _, field := range c.query.Fields {
+		if c.takes(furthest.node, field) {
+			continue
+		}
+		if !c.takenElsewhere(field) {
+			return field
+		}
+		missing = cmp.Or(missing, field)
+	}
+	return missing
+}
+
+func (c *choice) takenElsewhere(field string) bool {
+	for i := range c.decision.options {
+		if o := &c.decision.options[i]; o.reason == llm.ReasonParameter && c.takes(o.node, field) {
+			return true
+		}
+	}
+	return false
 }
 
 // unable names the field that asks for an ability which no model has.
@@ -102,7 +131,7 @@ func (c *choice) tooLong(w *wish) *llm.Error {
 		}
 		window = max(window, limit)
 	}
-	err := llm.Invalid("messages", fmt.Sprintf("The prompt has about %d tokens; the model '%s' takes at most %d here.", c.query.InputTokens, w.name, window))
+	err := llm.Invalid("messages", fmt.Sprintf("The prompt has about %d tokens; the model '%s' takes at most %d here.", c.tokensAt(w.nodes[0]), w.name, window))
 	if c.query.MaxOutput > 0 {
 		err.Message += fmt.Sprintf(" The answer may take %d more.", c.query.MaxOutput)
 	}

@@ -19,15 +19,18 @@ type Account struct {
 	Secrets   []string          // API keys, used in turn
 	Models    map[string]string // catalogue id (or any id) → name sent upstream; nil: all that the catalogue lists
 	Weight    int               // among equals
+	Region    string            // where it computes, as the operator calls it, such as "eu-west-1"; empty: not stated
 	Simulated bool
 }
 
 // Target is a model at an account: what an attempt is sent to.
 type Target struct {
 	Account *Account
-	Model   *pricing.Model // nil: not in the catalogue
-	ID      string         // the model's id in records: catalogue id, or the name sent
-	Sent    string         // the model name that the provider is sent
+	Model   *pricing.Model   // nil: not in the catalogue
+	ID      string           // the model's id in records: catalogue id, or the name sent
+	Family  *pricing.Profile // by whose tokens it counts
+	Counted string           // what is learned of its counts is kept under: kind of provider and model
+	Sent    string           // the model name that the provider is sent
 }
 
 // Needs are the abilities that a request asks for.
@@ -41,6 +44,13 @@ type Needs struct {
 	// A model is never substituted within either.
 	ToolChain    bool
 	Conversation bool
+}
+
+// Prompt is the prompt of a query, which each model counts in its own way.
+type Prompt interface {
+	// Tokens estimates the prompt for a target, by its Counted and Family. An empty
+	// counted is that of a model that no target stands for.
+	Tokens(counted string, family *pricing.Profile) int64
 }
 
 // Query is one request as the router sees it.
@@ -59,12 +69,15 @@ type Query struct {
 	Floor       float64           // of the request; 0: the policy's
 	MaxCost     llm.NullMoney     // of the request
 	InputTokens int64             // estimated
+	Prompt      Prompt            // nil: InputTokens holds for every model
+	Tier        string            // service_tier, if it asks for another than the default; the field is then among Fields
 	MaxOutput   int64             // max_tokens or max_completion_tokens; 0: not stated
 	Choices     int64             // n; 0: 1
 	Needs       Needs
 	Fields      []string // top-level fields that the request carries, but those that Inert reports; valid during Decide only
 	HabitModel  string   // the tenant's most used named model of the last 30 days, as baseline of auto; empty: unknown
 	Dry         bool     // a dry run: it takes no turn and no trial call
+	Tenant      string   // slug, which prices may depend on
 	Policy      *tenancy.Policy
 	Test        bool // a gc_test_ key
 	Now         time.Time
@@ -76,6 +89,7 @@ type Candidate struct {
 	Secret     string        // API key to use
 	Cost       llm.NullMoney // estimated; unknown: unpriced
 	Rates      llm.Rates     // in force now; meaningless if unpriced
+	Input      int64         // tokens that the prompt is estimated at
 	Output     int64         // tokens that the model is expected to write
 	Capability float64
 	Reason     llm.Reason
@@ -95,7 +109,6 @@ type Decision struct {
 	Substitution  *llm.Substitution // mode observe only: what optimize would have done
 
 	options []option // working memory
-	param   string   // a field that a target does not accept
 }
 
 // Options are what the configuration says of routing.
@@ -105,4 +118,5 @@ type Options struct {
 	BaselineModel string            // what auto is compared with; empty: the tenant's habit
 	Aliases       map[string]string // names for models, prefixed models or auto
 	Health        *Health           // nil: every target is always healthy
+	Terms         *pricing.Terms    // what the operator agreed on; nil: list prices. The baseline is always a list price.
 }

@@ -2,6 +2,7 @@ package router
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -19,28 +20,48 @@ import (
 type Table struct {
 	catalogue *pricing.Catalogue
 	options   Options
-	real      bool                 // an account is not simulated, so live keys keep to those
-	accesses  []*access            // in the order of the configuration
-	prefixes  map[string][]*access // by account name, else kind, else the kind's aliases
-	nodes     []*node              // one for each model at each account, by id
-	skilled   []*node              // those with evidence of their own, the most capable first
-	byName    map[string][]*node   // by every name without a prefix
-	ids       []string             // ids that are served, to name near ones
-	translate [4][4]bool           // from the caller's dialect to the provider's
+	real      bool                      // an account is not simulated, so live keys keep to those
+	accesses  []*access                 // in the order of the configuration
+	prefixes  map[string][]*access      // by account name, else kind, else the kind's aliases
+	nodes     []*node                   // one for each model at each account, by id
+	skilled   []*node                   // those that have evidence of their own, the most capable first
+	cheap     []offer                   // the same, the cheapest first
+	plain     []*node                   // those without evidence that auto may fall back to
+	deaf      int                       // count of those that do not answer a conversation, which only their name chooses
+	unknown   int                       // count of those that nothing is known of, likewise
+	free      int                       // count of those that are given away, likewise: the limits and conditions of that are in no price list
+	byName    map[string][]*node        // by every name without a prefix
+	ids       []string                  // ids that are served, to name near ones
+	foreign   map[string]*pricing.Model // while the table is built: names at hosts that mean several models of the catalogue; nil: also of this table
 	turn      atomic.Uint64
+	translate [llm.Dialects][llm.Dialects]bool // from the caller's dialect to the provider's
 }
 
 // node is a target of the table with all that Decide asks of it.
 type node struct {
 	target    Target
 	access    *access
-	host      *pricing.Host // nil: no price is known
-	filter    provider.FieldFilter
-	own       bool  // the account is at the model's owner
-	context   int64 // tokens, the host's limit; 0: unknown
+	host      *pricing.Host     // nil: no price is known
+	honoured  provider.FieldSet // fields that are known to have their effect
+	refused   provider.FieldSet // fields that are known to have none, or to be answered with an error
+	closed    bool              // fields that nobody knows have none
+	own       bool              // the account is at the model's owner
+	context   int64             // tokens, the host's limit; 0: unknown
 	maxInput  int64
 	maxOutput int64
+	skill     float64  // the model's capability; 0: unknown
 	only      [1]*node // the node itself, as a list
+}
+
+// offer is a target with the least that it can cost, to pass it over at a glance.
+type offer struct {
+	node   *node
+	model  *pricing.Model
+	skill  float64
+	input  llm.Rate // the lowest of its price list
+	output llm.Rate
+	usual  llm.Money // what a usual call costs at least
+	rank   int32     // its place by capability
 }
 
 // NewTable builds the table of the accounts. Health, where given, is shared with
@@ -50,7 +71,8 @@ func NewTable(catalogue *pricing.Catalogue, accounts []*Account, options Options
 	if options.Health == nil {
 		options.Health = NewHealth()
 	}
-	t := &Table{catalogue: catalogue, options: options, prefixes: map[string][]*access{}, byName: map[string][]*node{}}
+	t := &Table{catalogue: catalogue, options: options, prefixes: map[string][]*access{}, byName: map[string][]*node{},
+		foreign: map[string]*pricing.Model{}}
 	for _, a := range accounts {
 		t.real = t.real || !a.Simulated
 		x := newAccess(a, options.Health)
@@ -58,9 +80,10 @@ func NewTable(catalogue *pricing.Catalogue, accounts []*Account, options Options
 		t.serve(x)
 	}
 	t.prefix()
+	t.settle()
 	t.sort()
-	for from := llm.DialectOpenAI; from <= llm.DialectGemini; from++ {
-		for to := llm.DialectOpenAI; to <= llm.DialectGemini; to++ {
+	for from := range llm.Dialect(llm.Dialects) {
+		for to := range llm.Dialect(llm.Dialects) {
 			t.translate[from][to] = from == to || provider.NewTranslator(from, to, provider.Call{}) != nil
 		}
 	}
@@ -123,22 +146,73 @@ func (t *Table) name(n *node, name string) {
 	n.access.names[name] = n
 	if known {
 		t.byName[name] = append(t.byName[name], n)
+	} else if other, seen := t.foreign[name]; !seen {
+		t.foreign[name] = n.target.Model
+	} else if other != n.target.Model {
+		t.foreign[name] = nil
 	}
 }
 
+// settle lets a name that hosts of the catalogue have given to different models mean
+// the one that is served here, if there is one.
+func (t *Table) settle() {
+	for name, m := range t.foreign {
+		if m != nil && t.byName[name] == nil {
+			t.byName[name] = t.byName[m.ID]
+		}
+	}
+	t.foreign = nil
+}
+
 func newNode(x *access, m *pricing.Model, h *pricing.Host, id, sent string) *node {
-	n := &node{target: Target{Account: x.account, Model: m, ID: id, Sent: sent}, access: x, host: h}
-	n.filter, _ = x.account.Adapter.(provider.FieldFilter)
+	n := &node{target: Target{Account: x.account, Model: m, ID: id, Sent: sent, Family: familyOf(x, m, id), Counted: x.account.Kind + "/" + id}, access: x, host: h}
 	if m != nil {
-		n.own = m.Owner == x.account.Kind
+		n.own, n.skill = m.Owner == x.account.Kind, m.Capability
 		n.context, n.maxInput, n.maxOutput = m.Context, m.MaxInput, m.MaxOutput
 	}
+	n.document()
 	if h != nil {
 		n.context = cmp.Or(h.Context, n.context)
 		n.maxOutput = cmp.Or(h.MaxOutput, n.maxOutput)
 	}
 	n.only[0] = n
 	return n
+}
+
+// familyOf is the family by whose tokens a model counts.
+func familyOf(x *access, m *pricing.Model, id string) *pricing.Profile {
+	if m != nil {
+		return pricing.ProfileOf(m.ID, m.Owner)
+	}
+	return pricing.ProfileOf(id, x.account.Kind)
+}
+
+// family is familyOf for a model of the catalogue, which may not be served.
+func (t *Table) family(m *pricing.Model) *pricing.Profile {
+	if nodes := t.byName[m.ID]; len(nodes) > 0 {
+		return nodes[0].target.Family
+	}
+	return pricing.ProfileOf(m.ID, m.Owner)
+}
+
+// document notes which fields the target honours: those of its provider, less those
+// that its model does not take.
+func (n *node) document() {
+	f := &n.access.fields
+	n.honoured, n.refused, n.closed = f.Honoured, f.Refused, f.Closed
+	m := n.target.Model
+	if m == nil {
+		return
+	}
+	if m.Reasoning {
+		n.honoured = n.honoured.Without(&f.NotThinking)
+	} else {
+		n.honoured.Remove("reasoning_effort")
+	}
+	for _, field := range m.Refuses {
+		n.refused.Add(field)
+		n.honoured.Remove(field)
+	}
 }
 
 // snapshot returns the target for a dated or "latest" name of the model, which its
@@ -195,20 +269,84 @@ func (t *Table) prefix() {
 	}
 }
 
+// sort puts the targets into the orders in which Decide looks at them.
 func (t *Table) sort() {
 	slices.SortStableFunc(t.nodes, func(a, b *node) int { return cmp.Compare(a.target.ID, b.target.ID) })
 	for _, n := range t.nodes {
-		if m := n.target.Model; m != nil && m.Capability > 0 && !m.Indirect {
+		m := n.target.Model
+		switch {
+		case m != nil && !m.Chat:
+			t.deaf++
+		case m != nil && m.Unverified:
+			t.unknown++
+		case free(n.host):
+			t.free++
+		case evidence(n) > 0:
 			t.skilled = append(t.skilled, n)
+		default:
+			t.plain = append(t.plain, n)
 		}
 		if len(t.ids) == 0 || t.ids[len(t.ids)-1] != n.target.ID {
 			t.ids = append(t.ids, n.target.ID)
 		}
 	}
-	slices.SortStableFunc(t.skilled, func(a, b *node) int {
-		return cmp.Compare(b.target.Model.Capability, a.target.Model.Capability)
-	})
+	slices.SortStableFunc(t.skilled, func(a, b *node) int { return cmp.Compare(b.skill, a.skill) })
+	t.cheap = make([]offer, len(t.skilled))
+	for i, n := range t.skilled {
+		t.cheap[i] = offerOf(n, i)
+	}
+	slices.SortStableFunc(t.cheap, func(a, b offer) int { return cmp.Compare(a.usual, b.usual) })
 }
+
+// free reports whether a host takes nothing for input and output.
+func free(h *pricing.Host) bool {
+	if h == nil || len(h.Prices) == 0 {
+		return false
+	}
+	for i := range h.Prices {
+		if r := &h.Prices[i].Rates; r.Input > 0 || r.Output > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// evidence is the capability that a model may be chosen for; 0: none is known.
+func evidence(n *node) float64 {
+	if m := n.target.Model; m != nil && !m.Indirect {
+		return n.skill
+	}
+	return 0
+}
+
+// offerOf finds the lowest prices of a target, whatever the day, the hour and the
+// length of the prompt.
+func offerOf(n *node, rank int) offer {
+	o := offer{node: n, rank: int32(rank), model: n.target.Model, skill: n.skill, input: math.MaxInt64, output: math.MaxInt64, usual: math.MaxInt64}
+	if n.host == nil {
+		return o
+	}
+	for i := range n.host.Prices {
+		if p := &n.host.Prices[i]; p.Tier == "" {
+			o.input, o.output = min(o.input, p.Rates.Input), min(o.output, p.Rates.Output)
+		}
+	}
+	o.usual = o.least(1000, expected(o.model, 0, 1))
+	return o
+}
+
+// least is what a call with so many tokens costs at least.
+func (o *offer) least(input, output int64) llm.Money {
+	if o.input == math.MaxInt64 {
+		return math.MaxInt64
+	}
+	return llm.Money((uint64(min(input, mostTokens))*uint64(o.input) + uint64(min(output, mostTokens))*uint64(o.output)) / femtoPerNano)
+}
+
+const (
+	mostTokens   = 1 << 22   // beyond which a lower bound need not grow; a price of $1,000 per million tokens fits
+	femtoPerNano = 1_000_000 // rates are femto-dollars, money is nano-dollars
+)
 
 // ModelInfo is one line of GET /v1/models.
 type ModelInfo struct {
@@ -222,7 +360,7 @@ func (t *Table) Models(policy *tenancy.Policy) []ModelInfo {
 	rules := routing(policy)
 	list := make([]ModelInfo, 0, len(t.ids)+len(autos))
 	for _, n := range t.nodes {
-		if len(list) > 0 && list[len(list)-1].ID == n.target.ID || !t.allowed(n, rules) {
+		if len(list) > 0 && list[len(list)-1].ID == n.target.ID || !t.allowed(n, rules) || !located(n, rules) {
 			continue
 		}
 		info := ModelInfo{ID: n.target.ID, Owner: n.target.Account.Kind}

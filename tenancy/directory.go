@@ -84,6 +84,9 @@ func NewDirectory(store Store, pepper []byte, log *slog.Logger) *Directory {
 	return d
 }
 
+// Epoch is the store's epoch as of the last poll that succeeded.
+func (d *Directory) Epoch() int64 { return d.epoch.Load() }
+
 // Authenticate returns who the credential belongs to. The credential is only
 // read. Malformed, unknown, wrong, expired and revoked keys are a 401
 // invalid_api_key, those of a suspended tenant a 403 tenant_suspended; a key that

@@ -26,7 +26,7 @@ func PlanPolicy(plan string) (p Policy, ok bool) {
 		return Policy{}, false
 	}
 	return Policy{
-		Routing: RoutingPolicy{AllowModels: []string{}, DenyModels: []string{}, PreferredProviders: []string{}, Unpriced: "serve"},
+		Routing: RoutingPolicy{AllowModels: []string{}, DenyModels: []string{}, PreferredProviders: []string{}, Unpriced: "serve", Regions: []string{}},
 		Limits:  Limits{RequestsPerHour: planRequests(plan)},
 		Budgets: Budgets{TagMonthUSD: map[string]llm.Money{}, Timezone: "UTC", AtLimit: "block"},
 	}, true
@@ -75,6 +75,7 @@ func routingFields(r *RoutingPolicy) map[string]fields.Setter {
 		"denyModels":         fields.Strings(&r.DenyModels),
 		"preferredProviders": fields.Strings(&r.PreferredProviders),
 		"unpriced":           fields.OneOf(&r.Unpriced, "serve", "refuse"),
+		"regions":            fields.Strings(&r.Regions),
 	}
 }
 

@@ -19,6 +19,7 @@ type RoutingPolicy struct {
 	DenyModels         []string      `json:"denyModels"`
 	PreferredProviders []string      `json:"preferredProviders"`
 	Unpriced           string        `json:"unpriced"` // serve, refuse
+	Regions            []string      `json:"regions"`  // of accounts; "eu" allows eu-west-1; empty: any
 }
 
 // Limits are rates; nil means no limit.

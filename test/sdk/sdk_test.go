@@ -31,6 +31,7 @@ func TestOfficialSDKs(t *testing.T) {
 	} {
 		t.Run(r.name, func(t *testing.T) { b.recorded(t, r) })
 	}
+	t.Run("fields", b.knowsEveryField)
 	t.Run("faults", func(t *testing.T) { b.faults(t, "openai/", dropped) })
 	t.Run("faults with soft ends", func(t *testing.T) { b.faults(t, "soft/", ended) })
 }
