@@ -203,6 +203,8 @@ type modelJSON struct {
 	Reasoning       bool       `json:"reasoning"`
 	Capability      *float64   `json:"capability"`
 	Evidence        *string    `json:"evidence"`
+	Use             string     `json:"use"`      // chat, or what else the model is for
+	Verified        bool       `json:"verified"` // its abilities are documented
 	Hosts           []hostJSON `json:"hosts"`
 }
 
@@ -218,8 +220,17 @@ type hostPriceJSON struct {
 	Tier             string  `json:"tier"`
 	AboveInputTokens int64   `json:"aboveInputTokens"`
 	From             *string `json:"from"`
+	Hours            *string `json:"hours"` // of the UTC day; null: all day
 	Source           *string `json:"source"`
 	*pricesJSON
+	Fees []rateJSON `json:"fees"`
+}
+
+// rateJSON is what is charged for something that is counted.
+type rateJSON struct {
+	Name         string `json:"name"`
+	UnitPriceUSD scaled `json:"unitPriceUsd"` // of Per
+	Per          int64  `json:"per"`
 }
 
 func (a *API) listModels(*request) (any, error) {
@@ -236,7 +247,7 @@ func modelOf(m *pricing.Model, now time.Time) modelJSON {
 	j := modelJSON{
 		ID: m.ID, Owner: m.Owner, Names: append([]string{}, m.Names...), ReleasedAt: timeOrNull(m.Released), ContextTokens: tokensOrNull(m.Context),
 		MaxOutputTokens: tokensOrNull(m.MaxOutput), Input: words(m.Input), Output: words(m.Output), Tools: m.Tools, JSONObject: m.JSONObject,
-		JSONSchema: m.JSONSchema, Reasoning: m.Reasoning, Capability: capabilityOf(m.Capability), Evidence: orNull(m.Evidence),
+		JSONSchema: m.JSONSchema, Reasoning: m.Reasoning, Capability: capabilityOf(m.Capability), Evidence: orNull(m.Evidence), Use: useOf(m), Verified: !m.Unverified,
 		Hosts: make([]hostJSON, len(m.Hosts)),
 	}
 	for i := range m.Hosts {
@@ -244,6 +255,13 @@ func modelOf(m *pricing.Model, now time.Time) modelJSON {
 		j.Hosts[i] = hostJSON{Kind: h.Kind, Name: h.Name, Prices: pricesInForce(h, now)}
 	}
 	return j
+}
+
+func useOf(m *pricing.Model) string {
+	if m.Chat {
+		return "chat"
+	}
+	return m.Use
 }
 
 func words(m pricing.Modality) []string {
@@ -260,29 +278,27 @@ func tokensOrNull(n int64) *int64 {
 	return &n
 }
 
-// pricesInForce keeps, of each tier and band, the latest row that has begun.
+// pricesInForce keeps, of each tier and band, the row by which a call is priced now.
 func pricesInForce(h *pricing.Host, now time.Time) []hostPriceJSON {
 	all := []hostPriceJSON{}
 	for i := range h.Prices {
 		p := &h.Prices[i]
-		if p.From.After(now) || superseded(h, p, now) {
+		if h.Price(now, p.Tier, p.Above+1) != p {
 			continue
 		}
 		tier := p.Tier
 		if tier == "" {
 			tier = "default"
 		}
-		all = append(all, hostPriceJSON{tier, p.Above, timeOrNull(p.From), orNull(p.Source), ratesOf(&p.Rates)})
+		hours := ""
+		if p.Hours != nil {
+			hours = p.Hours.String()
+		}
+		fees := make([]rateJSON, len(p.Fees))
+		for k, f := range p.Fees {
+			fees[k] = rateJSON{f.Name, scaled{int64(f.Rate), 15}, max(f.Per, 1)}
+		}
+		all = append(all, hostPriceJSON{tier, p.Above, timeOrNull(p.From), orNull(hours), orNull(p.Source), ratesOf(&p.Rates), fees})
 	}
 	return all
-}
-
-func superseded(h *pricing.Host, p *pricing.Price, now time.Time) bool {
-	for i := range h.Prices {
-		q := &h.Prices[i]
-		if q.Tier == p.Tier && q.Above == p.Above && q.From.After(p.From) && !q.From.After(now) {
-			return true
-		}
-	}
-	return false
 }

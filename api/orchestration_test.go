@@ -138,21 +138,21 @@ func TestListModels(t *testing.T) {
 	h.api.Models = func() []*pricing.Model {
 		return []*pricing.Model{{
 			ID: "gpt-5-mini", Owner: "openai", Names: []string{"gpt-5-mini-2025-08-07"}, Context: 400_000, MaxOutput: 128_000, Input: pricing.Text | pricing.Image, Output: pricing.Text,
-			Tools: true, Capability: 0.8, Evidence: "a benchmark",
+			Tools: true, Chat: true, Capability: 0.8, Evidence: "a benchmark",
 			Hosts: []pricing.Host{{Kind: "openai", Name: "gpt-5-mini", Prices: []pricing.Price{
 				{Rates: llm.Rates{Input: 300_000_000, Version: "old"}},
 				{From: day(2), Rates: llm.Rates{Input: 250_000_000, CacheRead: 25_000_000, Output: 2_000_000_001, Version: "2026-02-01"}, Source: "list"},
 				{From: day(2), Tier: "flex", Above: 272_000, Rates: llm.Rates{Input: 125_000_000}},
 				{From: day(9), Rates: llm.Rates{Input: 1}},
 			}}},
-		}, {ID: "bare", Owner: "own"}}
+		}, {ID: "bare", Owner: "own", Use: "embedding"}}
 	}
-	zeros := `"cacheWrite5m":0,"cacheWrite1h":0,"reasoning":0,"audioIn":0,"audioOut":0,"audioCached":0,"imageIn":0,"imageOut":0,"imageCached":0,"video":0`
+	zeros := `"cacheWrite5m":0,"cacheWrite1h":0,"reasoning":0,"audioIn":0,"audioOut":0,"audioCached":0,"imageIn":0,"imageOut":0,"imageCached":0,"video":0,"videoOut":0,"citations":0`
 	h.asAcme("GET", "/api/orchestration/models", "").is(200, `{"data":[{"id":"gpt-5-mini","owner":"openai","names":["gpt-5-mini-2025-08-07"],"releasedAt":null,
 		"contextTokens":400000,"maxOutputTokens":128000,"input":["text","image"],"output":["text"],"tools":true,"jsonObject":false,"jsonSchema":false,"reasoning":false,
-		"capability":0.8,"evidence":"a benchmark","hosts":[{"kind":"openai","name":"gpt-5-mini","prices":[
-			{"tier":"default","aboveInputTokens":0,"from":"2026-02-01T00:00:00Z","source":"list","version":"2026-02-01","unit":"usd_per_million_tokens","input":0.25,"cacheRead":0.025,"output":2.000000001,`+zeros+`},
-			{"tier":"flex","aboveInputTokens":272000,"from":"2026-02-01T00:00:00Z","source":null,"version":"","unit":"usd_per_million_tokens","input":0.125,"cacheRead":0,"output":0,`+zeros+`}]}]},
+		"capability":0.8,"evidence":"a benchmark","use":"chat","verified":true,"hosts":[{"kind":"openai","name":"gpt-5-mini","prices":[
+			{"tier":"default","aboveInputTokens":0,"from":"2026-02-01T00:00:00Z","hours":null,"source":"list","version":"2026-02-01","unit":"usd_per_million_tokens","input":0.25,"cacheRead":0.025,"output":2.000000001,`+zeros+`,"fees":[]},
+			{"tier":"flex","aboveInputTokens":272000,"from":"2026-02-01T00:00:00Z","hours":null,"source":null,"version":"","unit":"usd_per_million_tokens","input":0.125,"cacheRead":0,"output":0,`+zeros+`,"fees":[]}]}]},
 		{"id":"bare","owner":"own","names":[],"releasedAt":null,"contextTokens":null,"maxOutputTokens":null,"input":[],"output":[],"tools":false,"jsonObject":false,"jsonSchema":false,
-		"reasoning":false,"capability":null,"evidence":null,"hosts":[]}],"nextCursor":null}`)
+		"reasoning":false,"capability":null,"evidence":null,"use":"embedding","verified":true,"hosts":[]}],"nextCursor":null}`)
 }

@@ -104,7 +104,8 @@ type usageJSON struct {
 type feeJSON struct {
 	Name         string `json:"name"`
 	Count        int64  `json:"count"`
-	UnitPriceUSD scaled `json:"unitPriceUsd"`
+	UnitPriceUSD scaled `json:"unitPriceUsd"` // of Per
+	Per          int64  `json:"per"`
 }
 
 // pricesJSON holds unit prices in dollars per million tokens.
@@ -129,6 +130,8 @@ type classes[T any] struct {
 	ImageOut     T `json:"imageOut"`
 	ImageCached  T `json:"imageCached"`
 	Video        T `json:"video"`
+	VideoOut     T `json:"videoOut"`
+	Citations    T `json:"citations"`
 }
 
 type timingsJSON struct {
@@ -210,12 +213,12 @@ func usageOf(u *llm.Usage) usageJSON {
 		InputTokens: u.InputTokens(), OutputTokens: u.OutputTokens(),
 		classes: classes[int64]{
 			u.Input, u.CacheRead, u.CacheWrite5m, u.CacheWrite1h, u.Output, u.Reasoning,
-			u.AudioIn, u.AudioOut, u.AudioCached, u.ImageIn, u.ImageOut, u.ImageCached, u.Video,
+			u.AudioIn, u.AudioOut, u.AudioCached, u.ImageIn, u.ImageOut, u.ImageCached, u.Video, u.VideoOut, u.Citations,
 		},
 		Fees: make([]feeJSON, len(u.Fees)), Estimated: u.Estimated, Clamped: u.Clamped,
 	}
 	for i, f := range u.Fees {
-		j.Fees[i] = feeJSON{f.Name, f.Count, scaled{int64(f.Rate), 15}}
+		j.Fees[i] = feeJSON{f.Name, f.Count, scaled{int64(f.Rate), 15}, max(f.Per, 1)}
 	}
 	return j
 }
@@ -231,7 +234,7 @@ func ratesOf(r *llm.Rates) *pricesJSON {
 	return &pricesJSON{Version: r.Version, Unit: "usd_per_million_tokens", classes: classes[scaled]{
 		perMillion(r.Input), perMillion(r.CacheRead), perMillion(r.CacheWrite5m), perMillion(r.CacheWrite1h), perMillion(r.Output), perMillion(r.Reasoning),
 		perMillion(r.AudioIn), perMillion(r.AudioOut), perMillion(r.AudioCached), perMillion(r.ImageIn), perMillion(r.ImageOut), perMillion(r.ImageCached),
-		perMillion(r.Video),
+		perMillion(r.Video), perMillion(r.VideoOut), perMillion(r.Citations),
 	}}
 }
 

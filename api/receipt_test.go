@@ -35,9 +35,9 @@ func fullRecord(t *testing.T) llm.Stored {
 }
 
 const (
-	noUsage  = `{"inputTokens":0,"outputTokens":0,"input":0,"cacheRead":0,"cacheWrite5m":0,"cacheWrite1h":0,"output":0,"reasoning":0,"audioIn":0,"audioOut":0,"audioCached":0,"imageIn":0,"imageOut":0,"imageCached":0,"video":0,"fees":[],"estimated":false,"clamped":false}`
-	theUsage = `{"inputTokens":1200,"outputTokens":50,"input":1000,"cacheRead":200,"cacheWrite5m":0,"cacheWrite1h":0,"output":50,"reasoning":0,"audioIn":0,"audioOut":0,"audioCached":0,"imageIn":0,"imageOut":0,"imageCached":0,"video":0,"fees":[{"name":"web_search","count":1,"unitPriceUsd":0.01}],"estimated":false,"clamped":false}`
-	thePrice = `{"version":"2026-01-01","unit":"usd_per_million_tokens","input":0.25,"cacheRead":0.025,"cacheWrite5m":0,"cacheWrite1h":0,"output":2,"reasoning":2,"audioIn":0,"audioOut":0,"audioCached":0,"imageIn":0,"imageOut":0,"imageCached":0,"video":0}`
+	noUsage  = `{"inputTokens":0,"outputTokens":0,"input":0,"cacheRead":0,"cacheWrite5m":0,"cacheWrite1h":0,"output":0,"reasoning":0,"audioIn":0,"audioOut":0,"audioCached":0,"imageIn":0,"imageOut":0,"imageCached":0,"video":0,"videoOut":0,"citations":0,"fees":[],"estimated":false,"clamped":false}`
+	theUsage = `{"inputTokens":1200,"outputTokens":50,"input":1000,"cacheRead":200,"cacheWrite5m":0,"cacheWrite1h":0,"output":50,"reasoning":0,"audioIn":0,"audioOut":0,"audioCached":0,"imageIn":0,"imageOut":0,"imageCached":0,"video":0,"videoOut":0,"citations":0,"fees":[{"name":"web_search","count":1,"unitPriceUsd":0.01,"per":1}],"estimated":false,"clamped":false}`
+	thePrice = `{"version":"2026-01-01","unit":"usd_per_million_tokens","input":0.25,"cacheRead":0.025,"cacheWrite5m":0,"cacheWrite1h":0,"output":2,"reasoning":2,"audioIn":0,"audioOut":0,"audioCached":0,"imageIn":0,"imageOut":0,"imageCached":0,"video":0,"videoOut":0,"citations":0}`
 )
 
 func TestReceipt(t *testing.T) {

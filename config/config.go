@@ -22,6 +22,7 @@ type Config struct {
 	Auth      Auth       `yaml:"auth"`
 	Providers []Provider `yaml:"providers"`
 	Routing   Routing    `yaml:"routing"`
+	Prices    Prices     `yaml:"prices"`
 
 	flags    Flags
 	file     string   // absolute path of the file that was read; empty: none
@@ -96,6 +97,7 @@ type Provider struct {
 	APIKeys []Secret `yaml:"api_keys"` // resolved
 	Models  []string `yaml:"models"`   // ID or ID=UPSTREAM_NAME; empty: all that the catalogue lists for it
 	Weight  int      `yaml:"weight"`
+	Region  string   `yaml:"region"` // where the account computes, such as eu or us-east-1; empty: not stated
 }
 
 // ModelNames maps the ids in Models to the names that the provider is sent; nil

@@ -119,7 +119,7 @@ routing:
   aliases: {GPT-4.1: gpt-4.1-mini, "team/Fast": auto:cheap}
 providers:
   - {name: a, kind: openai, api_keys: [sk-1, sk-2], base_url: "http://127.0.0.1:1/v1/", models: [gpt-5, "gpt-4.1=my-Deployment"], weight: 3}
-  - {name: b, kind: openai, api_keys: [sk-3]}
+  - {name: b, kind: openai, api_keys: [sk-3], region: eu-west-1}
 `)
 	if c.Server.PublicURL != "http://[::1]:9000" || len(c.Server.TrustedProxies) != 2 || c.Server.Drain != 90*time.Second || c.Store.AutoMigrate {
 		t.Errorf("%s", c)
@@ -128,7 +128,7 @@ providers:
 		t.Errorf("%s", c)
 	}
 	a, b := c.Providers[0], c.Providers[1]
-	if a.BaseURL != "http://127.0.0.1:1/v1" || a.Weight != 3 || len(a.APIKeys) != 2 || a.ModelNames()["gpt-5"] != "gpt-5" || a.ModelNames()["gpt-4.1"] != "my-Deployment" || b.Weight != 1 {
+	if a.BaseURL != "http://127.0.0.1:1/v1" || a.Weight != 3 || len(a.APIKeys) != 2 || a.ModelNames()["gpt-5"] != "gpt-5" || a.ModelNames()["gpt-4.1"] != "my-Deployment" || b.Weight != 1 || b.Region != "eu-west-1" {
 		t.Errorf("%s", c)
 	}
 }
@@ -321,7 +321,19 @@ func TestWrongFiles(t *testing.T) {
 	f("providers: [{name: a, kind: openai, api_keys: [k], base_url: 'https://h:99999/v1'}]", `provider "a": base_url`)
 	f("providers: [{name: a, kind: openai, api_keys: [k], base_url: 'https://h/v1?x=1'}]", `provider "a": base_url`)
 	f("providers: [{name: a, kind: openai, api_keys: [k], weight: 0}]", `provider "a": weight`)
+	f("providers: [{name: a, kind: openai, api_keys: [k], region: 'eu, us'}]", `provider "a": region`)
 	f("providers: [{name: a, kind: openai, api_keys: [k], models: ['=x']}]", `provider "a": models[0]`)
+	f("prices: {overrides: [{input: 1, output: 2}]}", "prices.overrides[0].model")
+	f("prices: {overrides: [{model: m, input: 1}]}", "prices.overrides[0].output")
+	f("prices: {overrides: [{model: m, input: -1, output: 2}]}", `prices.overrides[0].input: cannot read "-1"`)
+	f("prices: {overrides: [{model: m, input: cheap, output: 2}]}", `prices.overrides[0].input: cannot read "cheap"`)
+	f("prices: {overrides: [{provider: opnai, model: m, input: 1, output: 2}]}", `prices.overrides[0].provider: "opnai"`)
+	f("prices: {discounts: [{provider: opnai, percent: 1}]}", "prices.discounts[0].provider")
+	f("prices: {overrides: [{modell: m}]}", "prices.overrides[0].modell")
+	f("prices: {discounts: [{percent: 100.01}]}", "prices.discounts[0].percent")
+	f("prices: {discounts: [{percent: 1.234}]}", "prices.discounts[0].percent")
+	f("prices: {margins: [{tenant: acme-corp}]}", "prices.margins[0].percent")
+	f("prices: {margins: {percent: 5}}", "prices.margins: want a list")
 	f("providers: [{name: a, kind: openai, api_keys: [k], models: [x, x=y]}]", `provider "a": models[1]`)
 }
 
@@ -467,4 +479,23 @@ func FuzzReadFile(f *testing.F) {
 			t.Errorf("%q is loaded and not valid", text)
 		}
 	})
+}
+
+func TestPrices(t *testing.T) {
+	c := loaded(t, `
+prices:
+  overrides:
+    - {tenant: acme-corp, provider: openai, model: gpt-5, input: 1.10, cache_read: "0.1", output: 8}
+  discounts: [{provider: openai, percent: 12.5}]
+  margins: [{tenant: acme-corp, percent: "5"}]
+`)
+	o := c.Prices.Overrides[0]
+	if o.Input != "1.1" || o.CacheRead != "0.1" || o.Output != "8" {
+		t.Errorf("%+v", o)
+	}
+	discount, err := c.Prices.Discounts[0].Percent.BasisPoints()
+	margin, err2 := c.Prices.Margins[0].Percent.BasisPoints()
+	if discount != 1250 || margin != 500 || err != nil || err2 != nil {
+		t.Errorf("discount %d %v, margin %d %v", discount, err, margin, err2)
+	}
 }

@@ -309,6 +309,10 @@ func convert(from, to reflect.Value) (any, error) {
 		return duration(from.Interface())
 	case to.Type() == reflect.TypeFor[[]string]() && isText:
 		return strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' }), nil
+	case to.Type() == reflect.TypeFor[Decimal]() && from.CanInt():
+		return strconv.FormatInt(from.Int(), 10), nil
+	case to.Type() == reflect.TypeFor[Decimal]() && from.CanFloat():
+		return strconv.FormatFloat(from.Float(), 'f', -1, 64), nil
 	case to.Kind() == reflect.String && from.Kind() != reflect.String:
 		return nil, fmt.Errorf("want text (in quotes), not %s", from.Kind())
 	case to.Kind() == reflect.Bool && from.Kind() != reflect.Bool:

@@ -60,7 +60,7 @@ func (s *Server) OwnURL() string {
 // Validate checks every setting by itself and against the others. The first
 // that is wrong is named by its key.
 func (c *Config) Validate() error {
-	checks := []func() error{c.Server.validate, c.Store.validate, c.Redis.validate, c.Auth.JWT.validate, c.validateProviders, c.Routing.validate}
+	checks := []func() error{c.Server.validate, c.Store.validate, c.Redis.validate, c.Auth.JWT.validate, c.validateProviders, c.Routing.validate, c.validatePrices}
 	for _, check := range checks {
 		if err := check(); err != nil {
 			return err
@@ -170,6 +170,8 @@ func (p *Provider) validate(serve bool) error {
 		return fmt.Errorf("base_url: the kind %s has none of its own", p.Kind)
 	case p.Weight < 1:
 		return fmt.Errorf("weight: %d is below 1", p.Weight)
+	case p.Region != "" && !accountName.MatchString(p.Region):
+		return fmt.Errorf("region: %q must be letters, digits, dots, dashes and underscores", p.Region)
 	case len(p.APIKeys) == 0 && !kind.NoKey && serve:
 		return fmt.Errorf("api_keys: the kind %s needs one", p.Kind)
 	}

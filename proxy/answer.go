@@ -41,6 +41,9 @@ func (a *attempt) hold(resp *http.Response) (bool, *llm.Error) {
 	if err := a.meter.Reply(body); err != nil {
 		return a.malformed("a reply that is no JSON object")
 	}
+	if a.meter.Reading().Failed {
+		return a.refused(statusWithin(body), resp.Header, body)
+	}
 	a.settle(llm.OutcomeOK)
 	a.well()
 	a.record.FirstByte = time.Since(a.start)

@@ -35,6 +35,7 @@ type body struct {
 
 	fallbacks, only, order []string // OpenRouter's models and provider
 	sort                   string
+	tier                   string // service_tier, if it asks for another than the default
 	maxPrompt, maxOutPrice llm.Rate
 }
 
@@ -89,6 +90,10 @@ func (b *body) member(m *jsonscan.Member) *llm.Error {
 		}
 	case "response_format":
 		return first(b.format == nil, m, b.readFormat)
+	case "service_tier":
+		if !router.Inert("service_tier", m.Value) {
+			b.tier = gjson.ParseBytes(m.Value).String()
+		}
 	case "modalities":
 		if bytes.Contains(m.Value, []byte(`"audio"`)) {
 			b.needs.Output |= pricing.Audio

@@ -180,6 +180,17 @@ func upstreamError(status int, header http.Header, body []byte) *llm.Error {
 	return e
 }
 
+// statusWithin returns the status of an error that came with status 200: Azure has it
+// in error.status, OpenRouter in error.code. Where it says none, the provider failed.
+func statusWithin(body []byte) int {
+	for _, path := range []string{"error.status", "error.code"} {
+		if status := gjson.GetBytes(body, path).Int(); status >= 400 && status < 600 {
+			return int(status)
+		}
+	}
+	return http.StatusBadGateway
+}
+
 // secrets are what looks like a key or an account's id in a provider's message.
 var secrets = regexp.MustCompile(`(?i)\b(?:sk|pk|rk|gsk|xai|pplx|csk|tgp)[-_][A-Za-z0-9_*.\-]{5,}[A-Za-z0-9_*]|\b(?:org|proj|user|acct|account)[-_][A-Za-z0-9]{10,}|\bAIza[A-Za-z0-9_\-]{10,}|\bBearer\s+[^\s"',]+|\bgc_(?:live|test)_[A-Za-z0-9_]+|[A-Za-z0-9]*\*{4,}[A-Za-z0-9]*`)
 

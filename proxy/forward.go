@@ -56,7 +56,7 @@ func (c *call) open() {
 	c.record = &llm.Record{
 		ID: c.id, TenantID: t.ID, Slug: t.Slug, KeyID: c.caller.Key.ID, Test: c.caller.Key.Test,
 		At: c.start, Endpoint: llm.EndpointChat, Dialect: llm.DialectOpenAI, Mode: d.Mode, Stream: c.body.stream,
-		Requested: c.body.named, Task: c.body.task(c.query.InputTokens), Tags: c.tags,
+		Requested: c.body.named, Task: c.body.task(d.Candidates[0].Input), Tags: c.tags,
 		Considered: d.Considered, Rejected: d.Rejected, BaselineKind: d.BaselineKind, BaselineName: d.BaselineName, Substitution: d.Substitution,
 		Attempts: make([]llm.Attempt, 0, 1),
 	}
@@ -171,7 +171,7 @@ func (c *call) attempt(candidate *router.Candidate) (*attempt, context.Context) 
 	t := candidate.Target
 	c.record.Attempts = append(c.record.Attempts, llm.Attempt{
 		N: len(c.record.Attempts) + len(c.record.Unsent) + 1, Provider: t.Account.Name, Model: t.ID, Sent: t.Sent, At: time.Now(),
-		Simulated: t.Account.Simulated, EstimatedInput: c.query.InputTokens, EstimatedOutput: c.gateway.outputs.median(t.ID, c.body.maxOutput),
+		Simulated: t.Account.Simulated, EstimatedInput: candidate.Input, EstimatedOutput: c.gateway.outputs.median(t.ID, c.body.maxOutput),
 		Priced: candidate.Cost.Valid, Rates: candidate.Rates,
 	})
 	a := &attempt{call: c, candidate: candidate, entry: &c.record.Attempts[len(c.record.Attempts)-1]}
@@ -200,7 +200,7 @@ func (a *attempt) prepare(ctx context.Context) (*http.Request, *llm.Error) {
 	a.translator = provider.NewTranslator(llm.DialectOpenAI, upstream, provider.Call{
 		Send: t.Sent, Named: b.named, Model: b.model, StreamOptions: b.streamOptions, AskUsage: ask, DropUsage: ask && !annotate, Drop: drop,
 	})
-	a.meter = provider.NewMeter(llm.EndpointChat, upstream, a.gateway.Estimator.Text)
+	a.meter = provider.NewMeter(llm.EndpointChat, upstream, func(text []byte) int64 { return a.gateway.Estimator.TextFor(t.Family, text) })
 	if a.translator == nil || a.meter == nil {
 		return nil, llm.Unavailable("The provider's dialect is not spoken.", fmt.Errorf("BUG: no translator to %s", upstream))
 	}
@@ -277,19 +277,24 @@ const maxErrorBody = 64 << 10
 // rejected ends an attempt that the provider answered with an error.
 func (a *attempt) rejected(resp *http.Response) (bool, *llm.Error) {
 	body := readUpTo(resp.Body, maxErrorBody)
-	err := upstreamError(resp.StatusCode, resp.Header, body)
-	if resp.StatusCode < 400 { // a redirect is never followed: it is no answer
-		err = &llm.Error{Status: http.StatusBadGateway, Code: "upstream_unavailable", Upstream: true, Message: fmt.Sprintf("The provider answered with a redirect (status %d).", resp.StatusCode)}
-	}
 	_ = a.meter.Reply(body) // an error reply seldom reports usage, and need not be JSON
+	return a.refused(resp.StatusCode, resp.Header, body)
+}
+
+// refused ends an attempt by the provider's error, whose status may stand in its body.
+func (a *attempt) refused(status int, header http.Header, body []byte) (bool, *llm.Error) {
+	err := upstreamError(status, header, body)
+	if status < 400 { // a redirect is never followed: it is no answer
+		err = &llm.Error{Status: http.StatusBadGateway, Code: "upstream_unavailable", Upstream: true, Message: fmt.Sprintf("The provider answered with a redirect (status %d).", status)}
+	}
 	a.settle(llm.OutcomeError)
-	class, next := failureClass(resp.StatusCode)
+	class, next := failureClass(status)
 	a.report(class, err.RetryAfter)
-	a.failures = append(a.failures, failure{provider: a.entry.Provider, status: resp.StatusCode, err: err})
+	a.failures = append(a.failures, failure{provider: a.entry.Provider, status: status, err: err})
 	if next && len(a.decision.Candidates) > 1 {
 		return false, nil
 	}
-	passDownError(a, resp.Header)
+	passDownError(a, header)
 	a.finish(llm.OutcomeError, err.Status)
 	return true, err
 }

@@ -122,7 +122,7 @@ func newHarness(t *testing.T, s setup) *harness {
 		}
 	}
 	o := s.options
-	o.Keys, o.Ledger, o.Catalogue, o.Health, o.Log = tenancy.NewDirectory(h.store, pepper, log), h.ledger, pricing.Embedded(), h.health, log
+	o.Keys, o.Ledger, o.Calibration, o.Health, o.Log = tenancy.NewDirectory(h.store, pepper, log), h.ledger, new(pricing.Calibration), h.health, log
 	o.Limiter, o.Estimator = tenancy.NewLimiter(), pricing.NewEstimator()
 	o.Metrics = proxy.NewMetrics(prometheus.NewRegistry(), func(string) bool { return true })
 	transport := proxy.NewUpstream()

@@ -21,7 +21,9 @@ type Metrics struct {
 	duration    prometheus.Histogram
 	overhead    prometheus.Histogram
 	firstByte   prometheus.Histogram
-	estimate    prometheus.Histogram
+	estimate    *prometheus.HistogramVec
+	raw         prometheus.Observer // of estimate
+	calibrated  prometheus.Observer // of estimate
 	rateLimited prometheus.Counter
 	known       func(model string) bool
 }
@@ -55,13 +57,15 @@ func NewMetrics(reg prometheus.Registerer, known func(model string) bool) *Metri
 	seconds := []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120, 300}
 	m := &Metrics{
 		series: map[seriesKey]*series{}, tenants: map[string]bool{}, known: known,
-		attempts:    prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "halfpenny", Name: "provider_attempts_total", Help: "Attempts by provider and outcome."}, []string{"provider", "outcome"}),
-		duration:    histogram("request_duration_seconds", "From a request's arrival to the end of its answer.", seconds),
-		overhead:    histogram("overhead_seconds", "Time that the gateway itself adds before the first byte of an answer.", []float64{.00005, .0001, .00025, .0005, .001, .0025, .005, .01, .05, .25}),
-		firstByte:   histogram("time_to_first_token_seconds", "From a request's arrival to the first byte of its answer.", seconds),
-		estimate:    histogram("estimate_error_ratio", "Estimated over reported input tokens, less one.", []float64{-.5, -.25, -.1, -.05, -.02, .02, .05, .1, .25, .5, 1}),
+		attempts:  prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "halfpenny", Name: "provider_attempts_total", Help: "Attempts by provider and outcome."}, []string{"provider", "outcome"}),
+		duration:  histogram("request_duration_seconds", "From a request's arrival to the end of its answer.", seconds),
+		overhead:  histogram("overhead_seconds", "Time that the gateway itself adds before the first byte of an answer.", []float64{.00005, .0001, .00025, .0005, .001, .0025, .005, .01, .05, .25}),
+		firstByte: histogram("time_to_first_token_seconds", "From a request's arrival to the first byte of its answer.", seconds),
+		estimate: prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: "halfpenny", Name: "estimate_error_ratio", Help: "Estimated over reported input tokens, less one, before and after what was learned from earlier reports.",
+			Buckets: []float64{-.5, -.25, -.1, -.05, -.02, .02, .05, .1, .25, .5, 1}}, []string{"calibrated"}),
 		rateLimited: prometheus.NewCounter(prometheus.CounterOpts{Namespace: "halfpenny", Name: "rate_limited_total", Help: "Requests refused by a rate limit."}),
 	}
+	m.raw, m.calibrated = m.estimate.WithLabelValues("false"), m.estimate.WithLabelValues("true")
 	reg.MustRegister(m.attempts, m.duration, m.overhead, m.firstByte, m.estimate, m.rateLimited, (*byRequest)(m))
 	return m
 }
@@ -74,10 +78,12 @@ func (m *Metrics) Attempt(a *llm.Attempt) {
 	m.attempts.WithLabelValues(a.Provider, a.Outcome.String()).Inc()
 }
 
-// Estimate notes how far an estimate of input tokens was from what was reported.
-func (m *Metrics) Estimate(estimated, reported int64) {
+// Estimate notes how far estimates of input tokens were from what was reported: the
+// one of the text alone, and the calibrated one that the call went by.
+func (m *Metrics) Estimate(raw, calibrated, reported int64) {
 	if reported > 0 {
-		m.estimate.Observe(float64(estimated)/float64(reported) - 1)
+		m.raw.Observe(float64(raw)/float64(reported) - 1)
+		m.calibrated.Observe(float64(calibrated)/float64(reported) - 1)
 	}
 }
 

@@ -10,24 +10,24 @@ import (
 )
 
 // Preview decides a chat request as the data plane would, and sends nothing.
-// adjust, if not nil, may narrow the query first. The decision's estimate of the
-// prompt is returned beside it, in tokens.
-func (g *Gateway) Preview(caller *tenancy.Caller, chat []byte, adjust func(*router.Query)) (router.Decision, int64, *llm.Error) {
+// adjust, if not nil, may narrow the query first.
+func (g *Gateway) Preview(caller *tenancy.Caller, chat []byte, adjust func(*router.Query)) (router.Decision, *llm.Error) {
 	var (
 		b body
+		p prompt
 		q router.Query
 		d router.Decision
 	)
 	if err := b.read(chat); err != nil {
-		return d, 0, err
+		return d, err
 	}
-	g.describe(&b, &q, caller, time.Now())
+	g.describe(&b, &p, &q, caller, time.Now())
 	q.Dry = true
 	if adjust != nil {
 		adjust(&q)
 	}
 	err := g.Table(caller).Decide(&q, &d)
-	return d, q.InputTokens, err
+	return d, err
 }
 
 // ChatOf is a chat request that asks model for task.

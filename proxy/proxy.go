@@ -38,25 +38,24 @@ type Ledger interface {
 
 // Estimator counts tokens before a call. Its arguments are raw JSON and are only read.
 type Estimator interface {
-	// Chat estimates the prompt of a chat request: its messages, and its tools and
-	// response format where it has them.
-	Chat(messages, tools, format []byte) int64
-	// Text counts the tokens of plain text.
-	Text(text []byte) int64
+	// Estimate counts the parts of a prompt.
+	Estimate(p pricing.Prompt) pricing.Estimate
+	// TextFor counts the tokens of plain text as a family of models does.
+	TextFor(family *pricing.Profile, text []byte) int64
 }
 
 // Options are what a Gateway is made of. All but the durations are required.
 type Options struct {
-	Keys       Keys
-	Limiter    tenancy.Limiter
-	Ledger     Ledger
-	Estimator  Estimator
-	Catalogue  *pricing.Catalogue
-	Health     *router.Health
-	Upstream   http.RoundTripper
-	Metrics    *Metrics
-	Log        *slog.Logger
-	BaseDomain string // server.base_domain
+	Keys        Keys
+	Limiter     tenancy.Limiter
+	Ledger      Ledger
+	Estimator   Estimator
+	Calibration *pricing.Calibration // of its estimates
+	Health      *router.Health
+	Upstream    http.RoundTripper
+	Metrics     *Metrics
+	Log         *slog.Logger
+	BaseDomain  string // server.base_domain
 
 	HeaderTimeout time.Duration // for the provider's first byte; 0: 5 minutes
 	IdleTimeout   time.Duration // between two reads of a stream; 0: 2 minutes
@@ -173,6 +172,7 @@ type call struct {
 
 	caller   *tenancy.Caller
 	body     body
+	prompt   prompt
 	query    router.Query
 	decision router.Decision
 	quota    tenancy.Quota
@@ -244,18 +244,32 @@ func (c *call) route() *llm.Error {
 	if err := c.controls(q); err != nil {
 		return err
 	}
-	g.describe(&c.body, q, c.caller, c.start)
+	g.describe(&c.body, &c.prompt, q, c.caller, c.start)
 	return g.Table(c.caller).Decide(q, &c.decision)
 }
 
-// describe fills q with what the router must know of a chat request.
-func (g *Gateway) describe(b *body, q *router.Query, caller *tenancy.Caller, now time.Time) {
+// prompt is the estimate of a call's prompt. It implements router.Prompt.
+type prompt struct {
+	found       pricing.Estimate
+	calibration *pricing.Calibration
+}
+
+// Tokens is the estimate for one model, as corrected by what its providers reported before.
+func (p *prompt) Tokens(counted string, family *pricing.Profile) int64 {
+	tokens, _ := p.calibration.Input(counted, family, &p.found)
+	return tokens
+}
+
+// describe fills q with what the router must know of a chat request, and p, which q refers to.
+func (g *Gateway) describe(b *body, p *prompt, q *router.Query, caller *tenancy.Caller, now time.Time) {
 	q.Endpoint, q.Dialect = llm.EndpointChat, llm.DialectOpenAI
 	q.Model, q.Models, q.Fields = b.named, b.fallbacks, b.fields
 	q.Only, q.Order, q.Sort = b.only, b.order, b.sort
 	q.MaxPrompt, q.MaxOutPrice = b.maxPrompt, b.maxOutPrice
-	q.InputTokens = g.Estimator.Chat(b.messages, b.tools, b.format)
-	q.MaxOutput, q.Choices, q.Needs = b.maxOutput, b.choices, b.needs
+	p.found, p.calibration = g.Estimator.Estimate(pricing.Prompt{Messages: b.messages, Tools: b.tools, Format: b.format}), g.Calibration
+	q.Prompt = p
+	q.MaxOutput, q.Choices, q.Needs, q.Tier = b.maxOutput, b.choices, b.needs, b.tier
+	q.Tenant = caller.Tenant.Slug
 	q.Policy, q.Test, q.Now = &caller.Tenant.Policy, caller.Key.Test, now
 }
 

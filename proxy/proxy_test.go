@@ -265,6 +265,17 @@ func TestUpstreamErrorPasses(t *testing.T) {
 	f(`[{"error":{"message":"in a list","code":400}}]`, 400, "in a list", "400")
 	f(`<html>down</html>`, 503, "The provider answered with status 503.", "")
 	f(`{"error":{"message":"Incorrect API key provided: sk-oper*****nai. See org-AbCdEf123456","code":"invalid_api_key"}}`, 401, "Incorrect API key provided: [masked]. See [masked]", "invalid_api_key")
+	within := func(body string, status int, code string) {
+		t.Helper()
+		h.upstream.Enqueue("openai", fakellm.Script{Status: 200, Body: []byte(body)})
+		got := h.post(ask("gpt-4o-mini", "hi"))
+		if got.status != status || gjson.Get(got.body, "error.code").String() != code || gjson.Get(got.body, "error.message").String() != "Filtered" {
+			t.Errorf("%s\n got %d %s", body, got.status, got.body)
+		}
+	}
+	within(`{"error":{"message":"Filtered","type":null,"param":"prompt","code":"content_filter","status":400}}`, 400, "content_filter") // Azure
+	within(`{"error":{"message":"Filtered","code":403}}`, 403, "403")                                                                   // OpenRouter
+	within(`{"error":{"message":"Filtered"}}`, 502, "")
 	r := h.ledger.last(t, 1)
 	if r.Status != 429 || r.Outcome != llm.OutcomeError || r.Cost() != llm.Known(0) || r.Attempts[0].Status != 429 {
 		t.Errorf("record %+v", r)

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/generic-corp/halfpenny/llm"
-	"github.com/generic-corp/halfpenny/pricing"
 )
 
 // settle ends an attempt: its outcome, usage and cost. It is the one place where
@@ -25,11 +24,19 @@ func (a *attempt) settle(outcome llm.Outcome) {
 		}
 	}
 	a.price(e)
-	if outcome == llm.OutcomeOK && reading.Reported {
-		a.gateway.outputs.learn(e.Model, e.Usage.OutputTokens())
-		a.gateway.Metrics.Estimate(e.EstimatedInput, e.Usage.InputTokens())
+	if outcome == llm.OutcomeOK && reading.Reported && !e.Simulated {
+		a.learn(e)
 	}
 	a.gateway.Metrics.Attempt(e)
+}
+
+// learn takes what the provider reported as what the next calls are estimated by.
+func (a *attempt) learn(e *llm.Attempt) {
+	g, t := a.gateway, a.candidate.Target
+	g.outputs.learn(e.Model, e.Usage.OutputTokens())
+	reported := e.Usage.InputTokens()
+	g.Metrics.Estimate(a.prompt.found.For(t.Family), e.EstimatedInput, reported)
+	g.Calibration.Learn(t.Counted, t.Family, &a.prompt.found, reported)
 }
 
 // estimated is the usage of an attempt whose provider reported none. A refused or
@@ -49,46 +56,36 @@ func (a *attempt) estimated(outcome llm.Outcome) llm.Usage {
 			return llm.Usage{}
 		}
 	}
-	output := a.meter.Output()
-	if outcome == llm.OutcomeCanceled && !a.meter.Reading().Visible {
-		output = max(output, e.EstimatedOutput)
+	usage := a.meter.Reading().Usage // what was reported of the prompt before the end
+	if usage.InputTokens() == 0 {
+		usage = llm.Usage{Input: e.EstimatedInput}
 	}
-	return llm.Usage{Input: e.EstimatedInput, Output: output, Estimated: true}
+	usage.Output, usage.Estimated = a.meter.Output(), true
+	if outcome == llm.OutcomeCanceled && !a.meter.Reading().Visible {
+		usage.Output = max(usage.Output, e.EstimatedOutput)
+	}
+	return usage
 }
 
-// price computes the cost of e's usage by the row in force when the attempt was
-// made, for the tier and the model that the reply names if the catalogue knows them.
+// price computes the cost of e's usage by the price in force when the attempt was
+// made, for the tier and the model that the reply names if the price list knows them.
 func (a *attempt) price(e *llm.Attempt) {
-	t, reading := a.candidate.Target, a.meter.Reading()
-	model := t.Model
-	if m := a.gateway.Catalogue.Lookup(reading.Model); m != nil && m.Host(t.Account.Kind) != nil {
-		model = m
-	}
-	if rates, ok := ratesOf(model, t.Account.Kind, e.At, reading.Tier, e.Usage.InputTokens()); ok {
-		e.Rates, e.Priced = rates, true
+	reading := a.meter.Reading()
+	p := a.gateway.Table(a.caller).Price(a.caller.Tenant.Slug, a.candidate.Target, reading.Model, reading.Tier, e.At, e.Usage.InputTokens())
+	if e.Priced = p != nil; e.Priced {
+		e.Rates = p.Rates
 	}
 	switch {
 	case e.Usage.Empty():
 		e.Cost = llm.Known(0)
 	case e.Priced:
-		e.Cost = llm.Known(e.Rates.Cost(&e.Usage))
+		e.Cost = llm.Known(p.Bill(&e.Usage))
 	default:
 		e.CostStatus = llm.CostUnpriced
 	}
 	if e.Simulated && e.Priced {
 		e.CostStatus = llm.CostSimulated
 	}
-}
-
-func ratesOf(m *pricing.Model, kind string, at time.Time, tier string, input int64) (llm.Rates, bool) {
-	if m == nil {
-		return llm.Rates{}, false
-	}
-	h := m.Host(kind)
-	if h == nil {
-		return llm.Rates{}, false
-	}
-	return h.Rates(at, tier, input)
 }
 
 // finish ends the call, whatever happened, once: its totals go on record before

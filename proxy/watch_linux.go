@@ -10,7 +10,7 @@ import (
 )
 
 // watchAfter is how long a call runs before its client is watched: most are over by then.
-const watchAfter = 10 * time.Millisecond
+const watchAfter = 40 * time.Millisecond
 
 // watcher notices that the client of a call has gone, while nobody reads from its
 // connection: the runtime's poller reports the hang-up (POLLRDHUP), no byte is read.

@@ -40,7 +40,7 @@ func (g *gateway) Estimate(c *tenancy.Caller, task string, maxCost llm.NullMoney
 		policy, _ := tenancy.PlanPolicy("free")
 		c = &tenancy.Caller{Tenant: &tenancy.Tenant{Policy: policy}, Key: &tenancy.Key{}}
 	}
-	d, input, err := g.proxy.Preview(c, proxy.ChatOf("auto", task), func(q *router.Query) {
+	d, err := g.proxy.Preview(c, proxy.ChatOf("auto", task), func(q *router.Query) {
 		q.MaxCost = maxCost
 		if preferred != "" {
 			q.Order = []string{preferred}
@@ -50,7 +50,7 @@ func (g *gateway) Estimate(c *tenancy.Caller, task string, maxCost llm.NullMoney
 		return api.Estimate{}, err
 	}
 	choice := func(c *router.Candidate) api.Choice {
-		return api.Choice{Provider: c.Target.Account.Name, Model: c.Target.ID, Cost: c.Cost, Tokens: input + c.Output}
+		return api.Choice{Provider: c.Target.Account.Name, Model: c.Target.ID, Cost: c.Cost, Tokens: c.Input + c.Output}
 	}
 	first := &d.Candidates[0]
 	e := api.Estimate{Recommendation: choice(first), BaselineModel: d.BaselineName, BaselineKind: d.BaselineKind, Simulated: first.Target.Account.Simulated}
@@ -58,7 +58,7 @@ func (g *gateway) Estimate(c *tenancy.Caller, task string, maxCost llm.NullMoney
 		e.Alternatives = append(e.Alternatives, choice(&d.Candidates[i+1]))
 	}
 	if d.BaselineKind != llm.BaselineNone {
-		e.Baseline = llm.Known(d.BaselineRates.Cost(&llm.Usage{Input: input, Output: first.Output}))
+		e.Baseline = llm.Known(d.BaselineRates.Cost(&llm.Usage{Input: first.Input, Output: first.Output}))
 	}
 	return e, nil
 }

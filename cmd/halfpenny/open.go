@@ -10,6 +10,7 @@ import (
 
 	"github.com/generic-corp/halfpenny/config"
 	"github.com/generic-corp/halfpenny/llm"
+	"github.com/generic-corp/halfpenny/pricing"
 	"github.com/generic-corp/halfpenny/store"
 	"github.com/generic-corp/halfpenny/store/ledger"
 	"github.com/generic-corp/halfpenny/store/postgres"
@@ -22,6 +23,9 @@ type database interface {
 	tenancy.Store
 	ledger.Sink
 	store.Reader
+	pricing.CalibrationStore
+	SavePriceList(ctx context.Context, l store.PriceList) error
+	PriceLists(ctx context.Context, since time.Time) ([]store.PriceList, error)
 	Migrate(ctx context.Context) error
 	Status(ctx context.Context) ([]store.MigrationStatus, error)
 	Recover(ctx context.Context) error
@@ -86,6 +90,18 @@ func newAdmin(c *config.Config, db tenancy.Store, pepper []byte, current func() 
 
 // withAdmin runs fn with the operator's side of tenancy, for a command beside a running server.
 func (c *cli) withAdmin(ctx context.Context, file string, fn func(*tenancy.Admin) error) error {
+	return withStore(ctx, file, func(ctx context.Context, cfg *config.Config, db database) error {
+		pepper, err := pepperOf(ctx, cfg, db)
+		if err != nil {
+			return err
+		}
+		log := slog.New(slog.NewJSONHandler(c.err, nil))
+		return fn(newAdmin(cfg, db, pepper, func() *config.Config { return cfg }, log))
+	})
+}
+
+// withStore runs fn with the configured store, for a command beside a running server.
+func withStore(ctx context.Context, file string, fn func(context.Context, *config.Config, database) error) error {
 	cfg, err := config.Load(config.Flags{File: file})
 	if err != nil {
 		return err
@@ -97,12 +113,7 @@ func (c *cli) withAdmin(ctx context.Context, file string, fn func(*tenancy.Admin
 		return err
 	}
 	defer db.Close()
-	pepper, err := pepperOf(ctx, cfg, db)
-	if err != nil {
-		return err
-	}
-	log := slog.New(slog.NewJSONHandler(c.err, nil))
-	return fn(newAdmin(cfg, db, pepper, func() *config.Config { return cfg }, log))
+	return fn(ctx, cfg, db)
 }
 
 // openLedger opens the journal in the store's folder.

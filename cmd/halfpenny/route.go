@@ -35,6 +35,7 @@ type consideredView struct {
 	Model      string        `json:"model"`
 	Cost       llm.NullMoney `json:"estimatedCost"`
 	Capability float64       `json:"capability"`
+	Evidence   string        `json:"evidence,omitempty"` // what the capability rests on
 	Reason     string        `json:"reason"`
 }
 
@@ -46,7 +47,7 @@ type substitutionView struct {
 }
 
 // route decides one prompt by the same code as the data plane; nothing is sent.
-func route(_ context.Context, c *cli, args []string) error {
+func route(ctx context.Context, c *cli, args []string) error {
 	var file, model, prompt string
 	f := c.flags(&file)
 	f.StringVar(&model, "model", "auto", "the model's `NAME`, or auto, auto:cheap, auto:quality")
@@ -61,24 +62,33 @@ func route(_ context.Context, c *cli, args []string) error {
 	if err != nil {
 		return err
 	}
-	g, err := dryGateway(cfg)
+	lists, err := storedPriceLists(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	catalogue, err := withPriceLists(lists)
+	if err != nil {
+		return err
+	}
+	g, err := dryGateway(cfg, catalogue)
 	if err != nil {
 		return err
 	}
 	defer g.simulation.Close()
 	policy, _ := tenancy.PlanPolicy("enterprise")
 	caller := &tenancy.Caller{Tenant: &tenancy.Tenant{Policy: policy}, Key: &tenancy.Key{}}
-	d, input, refused := g.proxy.Preview(caller, proxy.ChatOf(model, prompt), nil)
+	d, refused := g.proxy.Preview(caller, proxy.ChatOf(model, prompt), nil)
 	if refused != nil {
 		return refused
 	}
-	return c.print(decisionView(&d, input))
+	return c.print(decisionView(&d))
 }
 
 // dryGateway is a gateway that can decide but has no store, no journal and no port.
-func dryGateway(cfg *config.Config) (*gateway, error) {
+func dryGateway(cfg *config.Config, catalogue *pricing.Catalogue) (*gateway, error) {
 	g := &gateway{log: slog.New(slog.DiscardHandler), health: router.NewHealth(), registry: prometheus.NewRegistry()}
 	g.config.Store(cfg)
+	g.catalogue.Store(catalogue)
 	var err error
 	if g.simulation, err = fakellm.Listen(fakellm.Options{}); err != nil {
 		return nil, err
@@ -88,16 +98,23 @@ func dryGateway(cfg *config.Config) (*gateway, error) {
 		g.simulation.Close()
 		return nil, err
 	}
-	g.proxy = proxy.New(proxy.Options{Estimator: pricing.NewEstimator(), Catalogue: pricing.Embedded(), Health: g.health, Log: g.log}, tables)
+	g.proxy = proxy.New(proxy.Options{Estimator: pricing.NewEstimator(), Calibration: new(pricing.Calibration), Health: g.health, Log: g.log}, tables)
 	return g, nil
 }
 
-func decisionView(d *router.Decision, input int64) routeView {
+func evidenceOf(model string) string {
+	if m := pricing.Embedded().Lookup(model); m != nil {
+		return m.Evidence
+	}
+	return ""
+}
+
+func decisionView(d *router.Decision) routeView {
 	first := &d.Candidates[0]
-	v := routeView{Mode: d.Mode.String(), InputTokens: input, Provider: first.Target.Account.Name, Model: first.Target.ID, Reason: first.Reason.String(),
+	v := routeView{Mode: d.Mode.String(), InputTokens: first.Input, Provider: first.Target.Account.Name, Model: first.Target.ID, Reason: first.Reason.String(),
 		Baseline: d.BaselineName, Rejected: map[string]int{}, Simulated: first.Target.Account.Simulated}
 	for _, k := range d.Considered {
-		v.Candidates = append(v.Candidates, consideredView{k.Provider, k.Model, k.Cost, k.Capability, k.Reason.String()})
+		v.Candidates = append(v.Candidates, consideredView{k.Provider, k.Model, k.Cost, k.Capability, evidenceOf(k.Model), k.Reason.String()})
 	}
 	for _, r := range d.Rejected {
 		v.Rejected[r.Reason.String()] += r.Count

@@ -39,6 +39,9 @@ type gateway struct {
 	redis      *redislimit.Limiter // nil: limits are in-process
 	simulation *fakellm.Server
 	health     *router.Health
+	catalogue  atomic.Pointer[pricing.Catalogue]
+	applying   sync.Mutex // held to change configuration or catalogue
+	calibrated *pricing.Calibration
 	registry   *prometheus.Registry
 	proxy      *proxy.Gateway
 	background sync.WaitGroup
@@ -66,7 +69,7 @@ func serve(ctx context.Context, c *cli, args []string) error {
 
 // open builds every part; nothing listens yet.
 func open(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *gateway, err error) {
-	g := &gateway{log: log, health: router.NewHealth(), registry: prometheus.NewRegistry()}
+	g := &gateway{log: log, health: router.NewHealth(), calibrated: new(pricing.Calibration), registry: prometheus.NewRegistry()}
 	g.config.Store(cfg)
 	defer func() {
 		if err != nil {
@@ -94,7 +97,7 @@ func open(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *gateway
 	if g.simulation, err = fakellm.Listen(fakellm.Options{Latency: fakellm.Lifelike, Models: catalogueIDs()}); err != nil {
 		return nil, err
 	}
-	return g, g.openProxy(cfg)
+	return g, g.openProxy(ctx, cfg)
 }
 
 func (g *gateway) openLimiter(ctx context.Context, cfg *config.Config) error {
@@ -115,17 +118,19 @@ func (g *gateway) openLimiter(ctx context.Context, cfg *config.Config) error {
 	return nil
 }
 
-func (g *gateway) openProxy(cfg *config.Config) error {
-	catalogue := pricing.Embedded()
+func (g *gateway) openProxy(ctx context.Context, cfg *config.Config) error {
+	if _, err := g.loadCatalogue(ctx); err != nil {
+		return fmt.Errorf("cannot read the prices: %w", err)
+	}
 	tables, err := g.tables(cfg)
 	if err != nil {
 		return err
 	}
 	g.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), g.collector())
 	g.proxy = proxy.New(proxy.Options{
-		Keys: g.directory, Limiter: g.limiter, Ledger: g.ledger, Estimator: pricing.NewEstimator(), Catalogue: catalogue, Health: g.health,
+		Keys: g.directory, Limiter: g.limiter, Ledger: g.ledger, Estimator: pricing.NewEstimator(), Calibration: g.calibrated, Health: g.health,
 		Upstream: proxy.NewUpstream(), Log: g.log, BaseDomain: cfg.Server.BaseDomain, OnMismatch: g.directory.AuditMismatch,
-		Metrics: proxy.NewMetrics(g.registry, func(model string) bool { return catalogue.Lookup(model) != nil }),
+		Metrics: proxy.NewMetrics(g.registry, func(model string) bool { return g.catalogue.Load().Lookup(model) != nil }),
 	}, tables)
 	return nil
 }
@@ -147,6 +152,8 @@ func (g *gateway) run(ctx context.Context, terminal io.Writer) error {
 		g.background.Go(func() { g.redis.Run(background) })
 	}
 	g.background.Go(func() { g.watchConfig(background) })
+	g.background.Go(func() { g.watchPrices(background) })
+	g.background.Go(func() { g.calibrated.Run(background, g.db, calibrationInterval, calibrationGrace, g.uncalibrated) })
 	server, err := g.server(cfg, listener)
 	if err != nil {
 		return errors.Join(err, listener.Close())
@@ -163,6 +170,16 @@ func (g *gateway) run(ctx context.Context, terminal io.Writer) error {
 	err = server.serve(ctx, cfg.Server.Drain)
 	g.log.Info("stopped", "in_flight", g.proxy.InFlight())
 	return err
+}
+
+// How often what has been learned of token counts is kept, and how long the last time may take.
+const (
+	calibrationInterval = time.Minute
+	calibrationGrace    = 2 * time.Second
+)
+
+func (g *gateway) uncalibrated(err error) {
+	g.log.Warn("cannot keep or share what has been learned of token counts", "error", err)
 }
 
 // watchConfig takes over each change of the configuration file, and each SIGHUP.
@@ -193,14 +210,24 @@ func (g *gateway) watchConfig(ctx context.Context) {
 
 // apply makes fresh the configuration of all requests to come.
 func (g *gateway) apply(fresh *config.Config) {
-	tables, err := g.tables(fresh)
-	if err != nil {
+	g.applying.Lock()
+	defer g.applying.Unlock()
+	if err := g.adopt(fresh); err != nil {
 		g.log.Error("the configuration in force stays", "error", err)
 		return
 	}
-	g.config.Store(fresh)
-	g.proxy.Swap(tables)
 	g.log.Info("configuration reloaded", "providers", len(fresh.Providers))
+}
+
+// adopt makes a configuration, with the prices in force, that of all requests to come.
+func (g *gateway) adopt(cfg *config.Config) error {
+	tables, err := g.tables(cfg)
+	if err != nil {
+		return err
+	}
+	g.config.Store(cfg)
+	g.proxy.Swap(tables)
+	return nil
 }
 
 // closeTimeout bounds the last flush: what is left then stays in the journal.

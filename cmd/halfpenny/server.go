@@ -153,7 +153,7 @@ func (g *gateway) management(cfg *config.Config, metrics fasthttp.RequestHandler
 	}
 	return api.New(api.Options{
 		Admin: g.admin, Callers: g.directory, Receipts: g, Requests: g.db, Rollups: g.db, Estimator: g, Quotas: g.limiter.(api.Quotas),
-		Models: pricing.Embedded().Models, Real: func() bool { return !g.config.Load().Simulated() },
+		Models: func() []*pricing.Model { return g.catalogue.Load().Models() }, Real: func() bool { return !g.config.Load().Simulated() },
 		Ready: g.ready, Detail: g.detail, Metrics: metrics, Mismatch: g.directory.AuditMismatch,
 		AdminToken: string(cfg.Admin.Token), BaseDomain: cfg.Server.BaseDomain, TrustedProxies: trusted, Version: versionText(), Log: g.log,
 	})

@@ -12,14 +12,19 @@ import (
 
 // tables builds the routing of a configuration.
 func (g *gateway) tables(cfg *config.Config) (proxy.Tables, error) {
-	simulated, err := simulatedAccounts(g.simulation.BaseURL)
+	catalogue := g.catalogue.Load()
+	simulated, err := simulatedAccounts(catalogue, g.simulation.BaseURL)
+	if err != nil {
+		return proxy.Tables{}, err
+	}
+	terms, err := termsOf(cfg, catalogue)
 	if err != nil {
 		return proxy.Tables{}, err
 	}
 	table := func(accounts []*router.Account) *router.Table {
-		return router.NewTable(pricing.Embedded(), accounts, router.Options{
+		return router.NewTable(catalogue, accounts, router.Options{
 			DefaultMode: cfg.Routing.Mode(), Floor: cfg.Routing.QualityFloor, BaselineModel: cfg.Routing.BaselineModel,
-			Aliases: cfg.Routing.Aliases, Health: g.health,
+			Aliases: cfg.Routing.Aliases, Health: g.health, Terms: terms,
 		})
 	}
 	t := proxy.Tables{Test: table(simulated)}
@@ -47,15 +52,16 @@ func configuredAccounts(providers []config.Provider) ([]*router.Account, error) 
 		if err != nil {
 			return nil, err
 		}
-		accounts = append(accounts, &router.Account{Name: p.Name, Kind: p.Kind, Adapter: adapter, Secrets: p.Secrets(), Models: p.ModelNames(), Weight: p.Weight})
+		accounts = append(accounts, &router.Account{Name: p.Name, Kind: p.Kind, Adapter: adapter, Secrets: p.Secrets(), Models: p.ModelNames(), Weight: p.Weight,
+			Region: p.Region})
 	}
 	return accounts, nil
 }
 
 // simulatedAccounts is one account at every provider of the catalogue, all of them the simulation.
-func simulatedAccounts(baseURL func(kind string) string) ([]*router.Account, error) {
+func simulatedAccounts(catalogue *pricing.Catalogue, baseURL func(kind string) string) ([]*router.Account, error) {
 	hosts := map[string]bool{}
-	for _, m := range pricing.Embedded().Models() {
+	for _, m := range catalogue.Models() {
 		for _, h := range m.Hosts {
 			hosts[h.Kind] = true
 		}
@@ -80,4 +86,47 @@ func catalogueIDs() []string {
 		ids = append(ids, m.ID)
 	}
 	return ids
+}
+
+// termsOf is what the operator has agreed on beside the price list.
+func termsOf(cfg *config.Config, catalogue *pricing.Catalogue) (*pricing.Terms, error) {
+	scope := func(tenant, provider, model string) pricing.Scope {
+		s := pricing.Scope{Tenant: tenant, Model: model}
+		if m := catalogue.Lookup(model); m != nil {
+			s.Model = m.ID // else the name that the operator gave it, which is its id
+		}
+		if cfg.Account(provider) {
+			s.Account = provider
+		} else {
+			s.Kind = provider
+		}
+		return s
+	}
+	var overrides []pricing.Override
+	for _, o := range cfg.Prices.Overrides {
+		overrides = append(overrides, pricing.Override{Scope: scope(o.Tenant, o.Provider, o.Model), Price: pricing.FilePrice{
+			Tier: o.Tier, Input: string(o.Input), CacheRead: string(o.CacheRead), CacheWrite5m: string(o.CacheWrite5m), CacheWrite1h: string(o.CacheWrite1h),
+			Output: string(o.Output), Reasoning: string(o.Reasoning)}})
+	}
+	var discounts []pricing.Discount
+	for _, d := range cfg.Prices.Discounts {
+		points, err := d.Percent.BasisPoints()
+		if err != nil {
+			return nil, err
+		}
+		discounts = append(discounts, pricing.Discount{Scope: scope(d.Tenant, d.Provider, d.Model), BasisPoints: points})
+	}
+	var margins []pricing.Margin
+	for _, m := range cfg.Prices.Margins {
+		points, err := m.Percent.BasisPoints()
+		if err != nil {
+			return nil, err
+		}
+		margins = append(margins, pricing.Margin{Scope: scope(m.Tenant, m.Provider, m.Model), BasisPoints: points})
+	}
+	terms, err := pricing.NewTerms(overrides, discounts, margins)
+	if err != nil {
+		return nil, fmt.Errorf("prices: %w", err)
+	}
+	return terms, nil
 }
