@@ -174,7 +174,8 @@ func PriceText(p *Price) string {
 	texts := p.texts()
 	words := make([]string, 0, len(texts))
 	for i, name := range rateNames {
-		if i < 2 || texts[name] != texts[parentOf(name)] {
+		cached := strings.HasSuffix(name, " cached") && texts[name] == texts["cache read"]
+		if i < 2 || texts[name] != texts[parentOf(name)] && !cached {
 			words = append(words, name+" "+texts[name])
 		}
 	}

@@ -33,7 +33,10 @@ func pricesShow(ctx context.Context, c *cli, args []string) error {
 	}
 	m := findModel(catalogue, name)
 	if m == nil {
-		return fmt.Errorf("there is no model %q; near it: %s", name, strings.Join(catalogue.Near(name, 3), ", "))
+		if near := catalogue.Near(name, 3); len(near) > 0 {
+			return fmt.Errorf("there is no model %q; near it: %s", name, strings.Join(near, ", "))
+		}
+		return fmt.Errorf("there is no model %q", name)
 	}
 	return showModel(c.out, catalogue, m, time.Now())
 }
@@ -175,8 +178,8 @@ func when(h *pricing.Host, p *pricing.Price, now time.Time) string {
 	if p.Hours != nil {
 		words = append(words, "at "+p.Hours.String()+" UTC")
 	}
-	if p.Hours == nil && !p.From.After(now) && h.Price(now, p.Tier, p.Above+1) != p {
-		words = append(words, "no more, or not at this hour")
+	if !p.From.After(now) && h.Price(now, p.Tier, p.Above+1) != p {
+		words = append(words, "not now")
 	}
 	return strings.Join(words, ", ")
 }
