@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/generic-corp/halfpenny/pricing"
+	"github.com/generic-corp/halfpenny/llm"
 	"github.com/generic-corp/halfpenny/provider"
 )
 
@@ -53,8 +53,8 @@ type Decimal string
 
 // BasisPoints returns a percentage in hundredths of a per cent.
 func (d Decimal) BasisPoints() (int64, error) {
-	rate, err := pricing.ParseRate(string(d)) // exact to nine decimals
-	const unit = 10_000_000                   // of 10⁻⁹ in 0.01
+	rate, err := llm.ParseRate(string(d)) // exact to nine decimals
+	const unit = 10_000_000               // of 10⁻⁹ in 0.01
 	if err != nil || rate%unit != 0 {
 		return 0, fmt.Errorf("%q is not a percentage with at most two decimals", string(d))
 	}
@@ -118,7 +118,7 @@ func (o *Override) validate() error {
 		if price.text == "" {
 			continue
 		}
-		if _, err := pricing.ParseRate(string(price.text)); err != nil {
+		if _, err := llm.ParseRate(string(price.text)); err != nil {
 			return fmt.Errorf("%s: %w", price.key, err)
 		}
 	}

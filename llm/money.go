@@ -25,6 +25,20 @@ type Rate int64
 
 const femtoPerNano = 1_000_000
 
+// ParseRate reads dollars per million tokens from decimal text, such as "0.075".
+// A tenth decimal would be less than a femto-dollar a token and is refused.
+func ParseRate(text string) (Rate, error) {
+	whole, frac, dotted := strings.Cut(text, ".")
+	if whole == "" || dotted && frac == "" || len(frac) > 9 || strings.ContainsAny(text, "+-") {
+		return 0, fmt.Errorf("cannot read %q as dollars per million tokens", text)
+	}
+	n, err := strconv.ParseInt(whole+frac+strings.Repeat("0", 9-len(frac)), 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("cannot read %q as dollars per million tokens", text)
+	}
+	return Rate(n), nil
+}
+
 // NullMoney is an amount that may be unknown. The zero value is unknown.
 type NullMoney struct {
 	Money Money

@@ -303,23 +303,6 @@ func TestRowInForce(t *testing.T) {
 	f("2026-06-01 20:00", "", 1, 3)
 }
 
-func TestParseRate(t *testing.T) {
-	f := func(text string, want llm.Rate) {
-		t.Helper()
-		if got, err := ParseRate(text); (err == nil) != (want >= 0) || err == nil && got != want {
-			t.Errorf("%q: %d, %v; want %d", text, got, err, want)
-		}
-	}
-	f("1", 1_000_000_000)
-	f("0.075", 75_000_000)
-	f("0.083333333", 83_333_333)
-	f("150", 150_000_000_000)
-	f("0", 0)
-	for _, bad := range []string{"", ".", "1.", ".5", "-1", "+1", "1e3", "0.0000000001", "x", "1.2.3", "99999999999999999999"} {
-		f(bad, -1)
-	}
-}
-
 func TestParseRefusesWhatIsWrong(t *testing.T) {
 	price := `{"input":"1","output":"2","source":"s"}`
 	model := func(rest string) string {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math/big"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -206,7 +205,7 @@ func (f *FilePrice) rates(r *llm.Rates) (err error) {
 			return parent
 		}
 		var own llm.Rate
-		own, err = ParseRate(text)
+		own, err = llm.ParseRate(text)
 		priced = true
 		return own
 	}
@@ -284,7 +283,7 @@ func (f *FileFee) rate() (llm.FeeRate, error) {
 }
 
 // RateText writes a price in dollars with up to 9 decimals, rounded half up, as
-// ParseRate reads it: the figures of price lists are binary floats that carry
+// llm.ParseRate reads it: the figures of price lists are binary floats that carry
 // noise behind them.
 func RateText(n json.Number) (string, error) {
 	r, ok := new(big.Rat).SetString(n.String())
@@ -293,20 +292,6 @@ func RateText(n json.Number) (string, error) {
 	}
 	s := r.FloatString(9)
 	return strings.TrimSuffix(strings.TrimRight(s, "0"), "."), nil
-}
-
-// ParseRate reads dollars per million tokens from decimal text, such as "0.075".
-// A tenth decimal would be less than a femto-dollar a token and is refused.
-func ParseRate(text string) (llm.Rate, error) {
-	whole, frac, dotted := strings.Cut(text, ".")
-	if whole == "" || dotted && frac == "" || len(frac) > 9 || strings.ContainsAny(text, "+-") {
-		return 0, fmt.Errorf("cannot read %q as dollars per million tokens", text)
-	}
-	n, err := strconv.ParseInt(whole+frac+strings.Repeat("0", 9-len(frac)), 10, 64)
-	if err != nil {
-		return 0, fmt.Errorf("cannot read %q as dollars per million tokens", text)
-	}
-	return llm.Rate(n), nil
 }
 
 func parseDay(text string) (time.Time, error) {

@@ -157,7 +157,7 @@ func openaiOutput(m *formatMeter, value []byte) {
 	answer(m, value)
 	clear(m.counts.n[firstItem : lastItem+1])
 	jsonscan.Items(value, func(_, item []byte) {
-		kind := count(countKinds)
+		kind := countKinds
 		switch gjson.GetBytes(item, "type").Str {
 		case "web_search_call":
 			if a := gjson.GetBytes(item, "action.type").Str; a == "" || a == "search" {
