@@ -326,6 +326,9 @@ func (c *choice) substitute(w *wish, named *option, others int) {
 	case needs.ToolChain || needs.Conversation:
 		c.counts[llm.ReasonToolChain] += others
 		return
+	case c.fields.Has("reasoning_effort"): // the evidence is of each model's default effort
+		c.counts[llm.ReasonNoEvidence] += others
+		return
 	}
 	served, floor := named.cost, c.floor*w.model.Capability
 	best := -1

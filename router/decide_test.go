@@ -161,6 +161,10 @@ func TestOptimizeModeSubstitutesWhereThereIsEvidence(t *testing.T) {
 	if d.Mode != llm.ModeOptimize || d.Substitution != nil || d.BaselineName != "big" {
 		t.Errorf("mode %s, substitution %v, baseline %s", d.Mode, d.Substitution, d.BaselineName)
 	}
+	// What is known of capability is of the default effort: where another is asked for, the named model serves.
+	if d := decide(t, table, ask("thinker", fields("model", "messages", "reasoning_effort"))); d.Candidates[0].Target.ID != "thinker" || d.Candidates[0].Reason != llm.ReasonNamed {
+		t.Errorf("with an effort of its own: %+v", d.Candidates[0])
+	}
 	// A field that the cheapest substitute refuses leads to the next.
 	fields := func(names ...string) func(*Query) { return func(q *Query) { q.Fields = names } }
 	mustOrder(t, table, ask("big", fields("model", "messages", "temperature")), "groq:vendor/mid groq:vendor/big openai:big openrouter:openai/big", llm.ReasonSubstituted)

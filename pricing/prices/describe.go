@@ -61,6 +61,7 @@ var uses = []struct {
 	{"music", []string{"lyria"}},
 	{"video", []string{"veo-", "sora-", "omni-flash-preview"}},
 	{"translation", []string{"indictrans", "m2m100"}},
+	{"research", []string{"deep-research"}}, // many calls in one, whose fees no estimate shows
 	{"completion", []string{"davinci", "babbage", "curie", "gpt-3.5-turbo-instruct"}},
 }
 
