@@ -67,10 +67,13 @@ func startChild(t *testing.T, dir string) (written func() int, kill func()) {
 	out, err := cmd.StdoutPipe()
 	check(t, err)
 	check(t, cmd.Start())
-	lines := make(chan int)
+	in, lines := bufio.NewScanner(out), make(chan int)
+	if !in.Scan() { // it has written by then, however loaded the machine is
+		t.Fatal("the other process has ended")
+	}
 	go func() {
-		n := 0
-		for in := bufio.NewScanner(out); in.Scan(); {
+		n := 1
+		for in.Scan() {
 			n++
 		}
 		lines <- n

@@ -125,6 +125,9 @@ func (b *bench) same(t *testing.T, straight, through map[string]summary) {
 		if e, ok := want["error"].(map[string]any); ok && e["status"] != nil {
 			want, got = class(want), class(got)
 		}
+		if status, known := errorsIn200[id]; known {
+			want, got = summary{"status": status}, summary{"status": class(got)["status"]}
+		}
 		if !reflect.DeepEqual(got, want) {
 			t.Errorf("%s\nprovider: %v\ngateway:  %v", id, want, got)
 			continue
@@ -133,6 +136,11 @@ func (b *bench) same(t *testing.T, straight, through map[string]summary) {
 	}
 	t.Logf("%d of %d are read as at the provider", same, len(straight))
 }
+
+// errorsIn200 are replies with status 200 that carry an error and no answer. At the
+// provider an SDK takes them for an empty answer or stumbles; behind the gateway it
+// raises the error that they are, with the status that they name.
+var errorsIn200 = map[string]float64{"openai-chat_azure_6438b1679e": 400}
 
 // class is what a program decides by when a call has failed.
 func class(s summary) summary {
