@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"net/http"
 	"strconv"
@@ -14,12 +15,37 @@ import (
 
 const fingerprint = "simulated"
 
-// choice is what one choice of an answer says: text, or the arguments of a call.
+// finish is why a choice ended.
+type finish uint8
+
+const (
+	byItself finish = iota
+	byLength
+	byStop // at one of the request's stop sequences
+)
+
+// choice is what one choice of an answer says, in any dialect: text, or the
+// arguments of a call. What is thought before it is in pieces too.
 type choice struct {
-	pieces []string
-	tool   string // name of the function called; empty: text
-	callID string
-	finish string
+	thoughts []string
+	pieces   []string
+	tool     string // name of the function called; empty: text
+	forced   bool   // the request named the function
+	callID   string // without a dialect's prefix
+	finish   finish
+	stop     string // the stop sequence met
+}
+
+func (c *choice) said() string { return strings.Join(c.pieces, "") }
+
+// arguments are those of a call as an object; one that was cut short is empty.
+func (c *choice) arguments() json.RawMessage {
+	said := c.said()
+	var object map[string]json.RawMessage
+	if json.Unmarshal([]byte(said), &object) != nil || object == nil {
+		return json.RawMessage("{}")
+	}
+	return json.RawMessage(said)
 }
 
 // answer is everything that one request will be told.
@@ -27,7 +53,7 @@ type answer struct {
 	request *request
 	script  *Script
 	rand    *rand.Rand
-	id      string
+	id      string // without a dialect's prefix
 	created int64
 	choices []choice
 	usage   usage
@@ -37,50 +63,57 @@ type answer struct {
 	complete bool // what follows is the last that the client is sent
 }
 
+// told is what the client is told of the thoughts.
+func (a *answer) told(c *choice) []string {
+	if a.request.thinking != shown {
+		return nil
+	}
+	return c.thoughts
+}
+
+// usage is in tokens.
 type usage struct {
-	Prompt        int64         `json:"prompt_tokens"`
-	Completion    int64         `json:"completion_tokens"`
-	Total         int64         `json:"total_tokens"`
-	PromptDetails promptDetails `json:"prompt_tokens_details"`
-	OutputDetails outputDetails `json:"completion_tokens_details"`
-}
-
-type promptDetails struct {
-	Cached int64 `json:"cached_tokens"`
-	Audio  int64 `json:"audio_tokens"`
-}
-
-type outputDetails struct {
-	Reasoning int64 `json:"reasoning_tokens"`
-	Audio     int64 `json:"audio_tokens"`
-	Accepted  int64 `json:"accepted_prediction_tokens"`
-	Rejected  int64 `json:"rejected_prediction_tokens"`
+	prompt   int64 // all of it
+	cached   int64 // of prompt: read from the cache
+	written  int64 // of prompt: written to the cache, for requests with breakpoints
+	output   int64 // all of it
+	thoughts int64 // of output
 }
 
 func newAnswer(q *request, script *Script, latency Latency, serial int64) *answer {
 	seed := q.seed()
 	a := &answer{request: q, script: script, rand: rand.New(rand.NewPCG(seed, 0)), created: time.Now().Unix()}
-	a.id = fmt.Sprintf("chatcmpl-%016x%08x", seed, serial)
+	a.id = fmt.Sprintf("%016x%08x", seed, serial)
 	prompt := q.promptTokens()
-	a.usage = usage{Prompt: prompt, PromptDetails: promptDetails{Cached: a.cached(prompt)}}
+	a.usage = usage{prompt: prompt, cached: a.cached(prompt)}
+	a.usage.written = a.written()
 	a.first = script.Slow + a.jitter(latency.First)
 	a.gap = latency.Gap
 	for i := range q.N {
-		c := a.choice(rand.New(rand.NewPCG(seed, uint64(i)+1)), i)
-		a.usage.Completion += int64(len(c.pieces))
+		c := a.choice(seed, i)
+		a.usage.output += int64(len(c.thoughts) + len(c.pieces))
+		a.usage.thoughts += int64(len(c.thoughts))
 		a.choices = append(a.choices, c)
 	}
-	a.usage.Total = a.usage.Prompt + a.usage.Completion
 	return a
 }
 
 // cached is the part of a long prompt that is reported as read from the cache.
 func (a *answer) cached(prompt int64) int64 {
 	quarters := a.rand.Int64N(4)
-	if prompt < 1024 {
+	if prompt < minCached || a.request.cache == onlyMarked {
 		return 0
 	}
-	return prompt * quarters / 4 / 128 * 128
+	return prompt * quarters / 4 / cacheStep * cacheStep
+}
+
+// written is the part that is reported as written to the cache: half of what was
+// not read from it.
+func (a *answer) written() int64 {
+	if a.usage.prompt < minCached || !a.request.cache.marked() {
+		return 0
+	}
+	return (a.usage.prompt - a.usage.cached) / 2 / cacheStep * cacheStep
 }
 
 // interval is the wait before the next content event.
@@ -99,93 +132,91 @@ func (a *answer) jitter(d time.Duration) time.Duration {
 	return d/2 + time.Duration(a.rand.Int64N(int64(d/2)+1))
 }
 
-func (a *answer) choice(r *rand.Rand, index int) choice {
-	c := choice{finish: "stop"}
+func (a *answer) choice(seed uint64, index int) choice {
+	r := rand.New(rand.NewPCG(seed, uint64(index)+1))
+	var c choice
 	tools, forced := a.request.calls()
 	var text string
 	switch {
 	case len(tools) > 0:
 		t := tools[r.IntN(len(tools))]
-		c.tool, c.callID = t.Function.Name, fmt.Sprintf("call_%016x%02d", r.Uint64(), index)
+		c.tool, c.forced, c.callID = t.Function.Name, forced, fmt.Sprintf("%016x%02d", r.Uint64(), index)
 		text = sample(r, t.Function.Parameters)
-		if !forced {
-			c.finish = "tool_calls"
-		}
 	case strings.HasPrefix(a.request.ResponseFormat.Type, "json"):
 		text = sample(r, a.request.ResponseFormat.JSONSchema.Schema)
 	default:
-		text = prose(r)
+		text = prose(r, "This is a simulated answer.")
 	}
 	if n := a.script.Bytes; n > 0 {
 		text = strings.Repeat(text+" ", n/(len(text)+1)+1)[:n]
+	}
+	if c.tool == "" && a.script.Events == 0 {
+		text = c.stopAt(text, a.request.Stop)
 	}
 	c.pieces = pieces(text, max(pieceBytes, a.script.Bytes/maxEvents))
 	if a.script.Events > 0 {
 		c.pieces = resize(c.pieces, a.script.Events)
 	}
-	if limit := a.request.maxTokens(); limit > 0 && len(c.pieces) > limit {
-		c.pieces, c.finish = c.pieces[:limit], "length"
+	if a.request.thinking != unthinking {
+		// Its own randomness, so that the answer is the same with and without it.
+		c.thoughts = pieces(prose(rand.New(rand.NewPCG(seed, ^uint64(index))), "This is a simulated thought."), pieceBytes)
 	}
+	c.limit(a.request.maxTokens())
 	return c
 }
 
-// envelope is a completion, or one chunk of it.
-type envelope struct {
-	ID          string          `json:"id"`
-	Object      string          `json:"object"`
-	Created     int64           `json:"created"`
-	Model       string          `json:"model"`
-	Fingerprint string          `json:"system_fingerprint"`
-	Choices     []wireChoice    `json:"choices"`
-	Usage       json.RawMessage `json:"usage,omitempty"`
+// stopAt returns the text before the first of the stop sequences.
+func (c *choice) stopAt(text string, stops []string) string {
+	for _, stop := range stops {
+		if before, _, found := strings.Cut(text, stop); found && stop != "" {
+			text, c.stop, c.finish = before, stop, byStop
+		}
+	}
+	return text
 }
 
-type wireChoice struct {
-	Index    int              `json:"index"`
-	Message  *wireMessage     `json:"message,omitempty"`
-	Delta    *wireMessage     `json:"delta,omitempty"`
-	Logprobs *json.RawMessage `json:"logprobs"`
-	Finish   *string          `json:"finish_reason"`
+// limit cuts what goes beyond so many tokens, of the answer before the thoughts; 0: no limit.
+func (c *choice) limit(tokens int) {
+	if tokens <= 0 || len(c.thoughts)+len(c.pieces) <= tokens {
+		return
+	}
+	c.thoughts = c.thoughts[:min(len(c.thoughts), tokens)]
+	c.pieces = c.pieces[:tokens-len(c.thoughts)]
+	c.finish, c.stop = byLength, ""
 }
 
-type wireMessage struct {
-	Role      string          `json:"role,omitempty"`
-	Content   json.RawMessage `json:"content,omitempty"`
-	Refusal   json.RawMessage `json:"refusal,omitempty"`
-	ToolCalls []wireCall      `json:"tool_calls,omitempty"`
-}
-
-type wireCall struct {
-	Index    *int         `json:"index,omitempty"`
-	ID       string       `json:"id,omitempty"`
-	Type     string       `json:"type,omitempty"`
-	Function wireFunction `json:"function"`
-}
-
-type wireFunction struct {
-	Name      string `json:"name,omitempty"`
-	Arguments string `json:"arguments"`
-}
-
-var null = json.RawMessage("null")
-
-func (a *answer) envelope(object string, choices []wireChoice) envelope {
-	return envelope{ID: a.id, Object: object, Created: a.created, Model: a.request.Model, Fingerprint: fingerprint, Choices: choices}
+// turns are the pieces of all choices in turns, each as its choice and its place there.
+func (a *answer) turns() iter.Seq2[int, int] {
+	return func(yield func(int, int) bool) {
+		for step, more := 0, true; more; step++ {
+			more = false
+			for i := range a.choices {
+				if step >= len(a.choices[i].pieces) {
+					continue
+				}
+				if more = true; !yield(i, step) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // whole sends a plain answer.
-func (a *answer) whole(ctx context.Context, w http.ResponseWriter) {
-	body := a.body()
-	pause(ctx, a.interval()*time.Duration(a.usage.Completion))
+func (a *answer) whole(ctx context.Context, w http.ResponseWriter, d dialect) {
+	body := d.whole(a)
+	pause(ctx, a.interval()*time.Duration(a.usage.output))
 	if a.script.End == ErrorEvent {
-		writeError(w, http.StatusInternalServerError, "", "simulated failure")
+		writeFailure(w, d, http.StatusInternalServerError, &Script{}, "simulated failure")
 		return
 	}
 	if a.script.Malformed {
 		body = append(body[:len(body)/2], "!!"...)
 	}
 	half := body[:len(body)/2]
-	w.Header().Set("Content-Type", "application/json")
+	if w.Header().Get("Content-Type") == "" {
+		w.Header().Set("Content-Type", "application/json")
+	}
 	if a.script.End != Truncate {
 		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	}
@@ -204,28 +235,6 @@ func (a *answer) whole(ctx context.Context, w http.ResponseWriter) {
 	case Whole:
 		_, _ = w.Write(body[len(half):])
 	}
-}
-
-func (a *answer) body() []byte {
-	choices := make([]wireChoice, len(a.choices))
-	for i := range a.choices {
-		c := &a.choices[i]
-		choices[i] = wireChoice{Index: i, Message: c.message(), Finish: &c.finish}
-	}
-	e := a.envelope("chat.completion", choices)
-	if !a.script.NoUsage {
-		e.Usage = encode(a.usage)
-	}
-	return encode(e)
-}
-
-func (c *choice) message() *wireMessage {
-	said := strings.Join(c.pieces, "")
-	if c.tool == "" {
-		return &wireMessage{Role: "assistant", Content: encode(said), Refusal: null}
-	}
-	call := wireCall{ID: c.callID, Type: "function", Function: wireFunction{Name: c.tool, Arguments: said}}
-	return &wireMessage{Role: "assistant", Content: null, Refusal: null, ToolCalls: []wireCall{call}}
 }
 
 // encode is json.Marshal without HTML escapes, of values that always marshal.

@@ -2,18 +2,30 @@
 // HTTP on loopback. Tests, drills and the simulation reach it by the same path
 // as any other upstream.
 //
-// It speaks the OpenAI dialect under every prefix: POST …/chat/completions and
-// GET …/models. The text is generated, and depends on the model, messages, tools
-// and response format alone, so a streamed and a plain answer to the same
-// question say the same. Where the request offers tools and does not end in a
-// tool's result, the answer is a call of one of them with arguments that follow
-// its schema (types, enums, bounds and required fields; no patterns). Where
-// response_format asks for JSON, the answer is JSON. Every answer carries
-// "system_fingerprint":"simulated".
+// It speaks three dialects. Their answers are one, so that what a translator loses shows:
+//
+//   - OpenAI, under every prefix: POST …/chat/completions and GET …/models
+//   - Anthropic, under /sim/<kind>/anthropic: POST /v1/messages and /v1/messages/count_tokens
+//   - Gemini, under /sim/<kind>/gemini: POST …/models/<model>:generateContent,
+//     :streamGenerateContent (an array, or events with alt=sse) and :countTokens
+//
+// The text is generated, and depends on the model, messages, tools and response
+// format alone, so a streamed and a plain answer to the same question say the
+// same. Where the request offers tools and does not end in a tool's result, the
+// answer is a call of one of them with arguments that follow its schema (types,
+// enums, bounds and required fields; no patterns). Where JSON is asked for, the
+// answer is JSON. Where Anthropic or Gemini is asked to think, thoughts come
+// before the answer. Stop sequences are obeyed. Every answer says that it is
+// simulated: OpenAI's in system_fingerprint, Anthropic's in id, Gemini's in
+// responseId.
+//
+// Anthropic and Gemini want a credential, and refuse in their own words what the
+// real ones refuse and translators get wrong, such as a call without its result.
 //
 // Tokens: a prompt has [PromptTokens], about a quarter of its bytes; an answer
 // has as many as it would send deltas. A prompt of 1024 tokens or more reports a
-// part of them as cached, in steps of 128.
+// part of them as cached, in steps of 128; Anthropic's only where it has
+// breakpoints, and another part as written.
 //
 // Nothing ever fails by chance. A marker in the last user message asks for it:
 //
@@ -28,24 +40,27 @@
 //	stall=D         fall silent for D after the first content event (plain answers: in the middle of the body)
 //	cut=N           sever the connection after N content events; 0: before any byte (plain answers: in the middle of the body)
 //	error-mid=N     send an error event after N content events and end (plain answers: status 500)
-//	truncate=N      end in good order after N content events, without finish_reason, usage and [DONE] (plain answers: half the body)
+//	truncate=N      end in good order after N content events, without what should follow them (plain answers: half the body)
 //	malformed       break the JSON of one event (plain answers: of the body)
 //	nousage         leave the usage out
-//	events=N        answer with exactly N content events
+//	events=N        answer with exactly N content events, besides those of thoughts
 //	bytes=N         answer with N bytes of content
 //	gap=MS          wait this many milliseconds between content events
 //	at=KIND         all this only at the provider of that kind, so that a failover finds another one well
 //
-// A marker that is not understood is a 400 that says why.
+// A content event is a delta of text, arguments or thoughts; Gemini sends a call in
+// one. A marker that is not understood is a 400 that says why.
 package fakellm
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -137,8 +152,16 @@ func (s *Server) enter() bool {
 // URL is the server's root, without a slash at its end.
 func (s *Server) URL() string { return "http://" + s.listener.Addr().String() }
 
-// BaseURL is the base URL at which the server plays the provider of that kind.
+// BaseURL is the base URL at which the server plays the OpenAI API of a kind of provider.
 func (s *Server) BaseURL(kind string) string { return s.URL() + "/sim/" + kind + "/openai/v1" }
+
+// AnthropicURL is the base URL at which the server plays the Anthropic API of a
+// kind of provider, without the version, as the official SDKs take it.
+func (s *Server) AnthropicURL(kind string) string { return s.URL() + "/sim/" + kind + "/anthropic" }
+
+// GeminiURL is the base URL at which the server plays the Gemini API of a kind of
+// provider, without the version, as the official SDKs take it.
+func (s *Server) GeminiURL(kind string) string { return s.URL() + "/sim/" + kind + "/gemini" }
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	if !s.enter() {
@@ -148,39 +171,29 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	entry := s.begin(r, body)
 	defer s.end(r.Context(), entry)
-	providerHeaders(w.Header(), entry.ID)
+	d := dialectOf(r, fmt.Sprintf("req_simulated_%d", entry.ID))
+	d.headers(w.Header())
+	_, openaiPath := d.(openai)
 	switch {
 	case err != nil:
-		writeError(w, http.StatusBadRequest, "", "the body cannot be read")
-	case r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/chat/completions"):
-		s.chat(w, r, entry, body)
-	case r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/models"):
-		writeJSON(w, http.StatusOK, modelList(s.options.Models, entry.Kind))
+		writeError(w, d, errors.New("the body cannot be read"))
+	case openaiPath && r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/models"):
+		writeRaw(w, http.StatusOK, encode(modelList(s.options.Models, entry.Kind)))
 	default:
-		writeError(w, http.StatusNotFound, "", "unknown path "+r.URL.Path)
+		s.answer(w, r, d, entry, body)
 	}
 }
 
-// providerHeaders are those that a real provider sends and a gateway keeps to itself.
-func providerHeaders(h http.Header, id int64) {
-	h.Set("X-Request-Id", fmt.Sprintf("req_simulated_%d", id))
-	h.Set("Openai-Organization", "org-simulated")
-	h.Set("Openai-Version", "2020-10-01")
-	h.Set("X-Ratelimit-Limit-Requests", "10000")
-	h.Set("X-Ratelimit-Remaining-Requests", "9999")
-	h.Set("Set-Cookie", "simulated=1; Path=/")
-}
-
-// chat answers one chat completion as the script says.
-func (s *Server) chat(w http.ResponseWriter, r *http.Request, e *entry, body []byte) {
-	q, err := parseRequest(body)
+// answer answers one request as the script says.
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, d dialect, e *entry, body []byte) {
+	q, err := d.parse(r, body)
 	if err != nil {
-		writeError(w, http.StatusBadRequest, "", err.Error())
+		writeError(w, d, err)
 		return
 	}
 	script, err := s.script(r, e.Kind, body, q)
 	if err != nil {
-		writeError(w, http.StatusBadRequest, "", err.Error())
+		writeError(w, d, err)
 		return
 	}
 	a := newAnswer(q, &script, s.options.Latency, e.ID)
@@ -193,13 +206,13 @@ func (s *Server) chat(w http.ResponseWriter, r *http.Request, e *entry, body []b
 	case script.Body != nil:
 		writeRaw(w, script.Status, script.Body)
 	case script.Status != 0:
-		writeFailure(w, &script)
+		writeFailure(w, d, script.Status, &script, "simulated failure with status "+strconv.Itoa(script.Status))
 	case script.End == Cut && script.After == 0:
 		panic(http.ErrAbortHandler)
 	case q.Stream:
-		a.stream(r.Context(), w)
+		a.stream(r.Context(), w, d)
 	default:
-		a.whole(r.Context(), w)
+		a.whole(r.Context(), w, d)
 	}
 }
 

@@ -54,7 +54,7 @@ type completion struct {
 		Message said   `json:"message"`
 		Delta   said   `json:"delta"`
 	} `json:"choices"`
-	Usage *usage `json:"usage"`
+	Usage *openaiUsage `json:"usage"`
 	Error *errorObject
 }
 
@@ -226,9 +226,9 @@ func TestCachedTokensAreAPartOfLongPrompts(t *testing.T) {
 			t.Fatal(err)
 		}
 		u := newAnswer(q, &Script{}, Latency{}, 1).usage
-		cached := u.PromptDetails.Cached
-		if cached < 0 || cached >= u.Prompt || cached%128 != 0 {
-			t.Errorf("%d cached of %d", cached, u.Prompt)
+		cached := u.cached
+		if cached < 0 || cached >= u.prompt || cached%128 != 0 {
+			t.Errorf("%d cached of %d", cached, u.prompt)
 		}
 		some = some || cached > 0
 	}

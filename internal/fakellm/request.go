@@ -15,8 +15,36 @@ const (
 	tokensPerImage   = 85
 )
 
+// What long prompts report as cached, in tokens.
+const (
+	minCached = 1024
+	cacheStep = 128
+)
+
 const maxChoices = 128
 
+// thinking is whether a request wants thoughts before the answer.
+type thinking uint8
+
+const (
+	unthinking thinking = iota
+	unshown             // thought and counted, not told
+	shown
+)
+
+// caching is which prompts a dialect caches, and for how long.
+type caching uint8
+
+const (
+	automatic  caching = iota // every long prompt
+	onlyMarked                // those with a breakpoint, and this one has none
+	fiveMinutes
+	oneHour
+)
+
+func (c caching) marked() bool { return c >= fiveMinutes }
+
+// request is a question in OpenAI's form, into which the other dialects are read.
 type request struct {
 	Model         string    `json:"model"`
 	Messages      []message `json:"messages"`
@@ -29,12 +57,28 @@ type request struct {
 	MaxCompletionTokens int             `json:"max_completion_tokens"`
 	Tools               []tool          `json:"tools"`
 	ToolChoice          json.RawMessage `json:"tool_choice"`
+	Stop                stops           `json:"stop"`
 	ResponseFormat      struct {
 		Type       string `json:"type"`
 		JSONSchema struct {
 			Schema json.RawMessage `json:"schema"`
 		} `json:"json_schema"`
 	} `json:"response_format"`
+
+	thinking thinking
+	cache    caching
+}
+
+// stops are stop sequences: one text or a list of them.
+type stops []string
+
+func (s *stops) UnmarshalJSON(b []byte) error {
+	var one string
+	if json.Unmarshal(b, &one) == nil {
+		*s = stops{one}
+		return nil
+	}
+	return json.Unmarshal(b, (*[]string)(s))
 }
 
 type message struct {
@@ -94,6 +138,27 @@ func (q *request) lastUserText() string {
 	}
 	return ""
 }
+
+// newMessage is a message in OpenAI's form.
+func newMessage(role, text string, images int) message {
+	if images == 0 {
+		return message{Role: role, Content: encode(text)}
+	}
+	parts := []map[string]string{{"type": "text", "text": text}}
+	for range images {
+		parts = append(parts, map[string]string{"type": "image_url"})
+	}
+	return message{Role: role, Content: encode(parts)}
+}
+
+func newTool(name string, parameters json.RawMessage) tool {
+	t := tool{Type: "function"}
+	t.Function.Name, t.Function.Parameters = name, parameters
+	return t
+}
+
+// chooseTool is the tool_choice that demands the function of that name.
+func chooseTool(name string) json.RawMessage { return encode(newTool(name, nil)) }
 
 // seed is the same for every request that asks the same of the same model.
 func (q *request) seed() uint64 {

@@ -105,10 +105,11 @@ func (s *sampler) lookup(ref string) map[string]any {
 	return node
 }
 
+// typeOf is the type that a schema names or implies; Gemini writes it in capitals.
 func typeOf(schema map[string]any) string {
 	switch t := schema["type"].(type) {
 	case string:
-		return t
+		return strings.ToLower(t)
 	case []any:
 		if len(t) > 0 {
 			name, _ := t[0].(string)

@@ -17,7 +17,7 @@ const (
 	Whole      End = iota // as it should
 	Cut                   // the connection is severed
 	ErrorEvent            // an error event, then nothing more
-	Truncate              // in good order but without finish_reason, usage and [DONE]
+	Truncate              // in good order but without what should follow: reason to finish, usage, last event
 )
 
 // Limits on what a marker may ask for, so that a prompt cannot exhaust the process.
@@ -32,9 +32,9 @@ const (
 type Script struct {
 	Status     int    // an error with this status; with Body: the status of Body (0: 200)
 	RetryAfter int    // seconds; 0: no header
-	Code       string // of the error; empty: by the status
+	Code       string // of the error: OpenAI's code, Anthropic's type, Gemini's status; empty: by the status
 	Header     http.Header
-	Body       []byte // sent as it stands, as application/json unless Header says otherwise
+	Body       []byte // sent as it stands, with the content type of an error unless Header says otherwise
 
 	Slow  time.Duration
 	Stall time.Duration
@@ -51,7 +51,7 @@ type Script struct {
 	At string // the kind of provider that it is for; empty: every one
 }
 
-// Enqueue scripts the next chat requests at the provider of a kind, one each and
+// Enqueue scripts the next requests for an answer or a count of tokens at the provider of a kind, one each and
 // in order; the kind "" stands for every provider that has no queue of its own.
 func (s *Server) Enqueue(kind string, scripts ...Script) {
 	s.mu.Lock()

@@ -52,7 +52,7 @@ func FuzzParseRequest(f *testing.F) {
 		if err != nil {
 			return
 		}
-		newAnswer(q, &Script{}, Latency{}, 1).body()
+		openai{}.whole(newAnswer(q, &Script{}, Latency{}, 1))
 	})
 }
 

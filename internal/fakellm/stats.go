@@ -25,7 +25,7 @@ type Request struct {
 	Method   string
 	Path     string
 	Kind     string // the provider that was played; empty outside /sim/<kind>/
-	Key      string // the credential: Authorization's bearer, x-api-key or api-key
+	Key      string // the credential: Authorization's bearer, x-api-key, x-goog-api-key or api-key, or the query's key
 	Header   http.Header
 	Body     []byte
 	Ended    time.Time // zero: in flight; of a canceled request the instant at which the cancellation was seen
@@ -83,7 +83,8 @@ func (s *Server) WaitFor(timeout time.Duration, ok func(Stats) bool) bool {
 }
 
 func (s *Server) begin(r *http.Request, body []byte) *entry {
-	e := &entry{Request: Request{At: time.Now(), Method: r.Method, Path: r.URL.Path, Kind: kindOf(r.URL.Path), Key: credential(r.Header)}}
+	e := &entry{Request: Request{At: time.Now(), Method: r.Method, Path: r.URL.Path, Key: credential(r)}}
+	e.Kind, _ = played(r.URL.Path)
 	if s.options.Log > 0 {
 		e.Header, e.Body = maps.Clone(r.Header), body
 	}
@@ -112,23 +113,14 @@ func (s *Server) end(ctx context.Context, e *entry) {
 	}
 }
 
-func kindOf(path string) string {
-	rest, found := strings.CutPrefix(path, "/sim/")
-	if !found {
-		return ""
-	}
-	kind, _, _ := strings.Cut(rest, "/")
-	return kind
-}
-
-func credential(h http.Header) string {
-	if bearer, ok := strings.CutPrefix(h.Get("Authorization"), "Bearer "); ok {
+func credential(r *http.Request) string {
+	if bearer, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
 		return bearer
 	}
-	for _, name := range []string{"X-Api-Key", "Api-Key"} {
-		if v := h.Get(name); v != "" {
+	for _, name := range []string{"X-Api-Key", "X-Goog-Api-Key", "Api-Key"} {
+		if v := r.Header.Get(name); v != "" {
 			return v
 		}
 	}
-	return ""
+	return r.URL.Query().Get("key")
 }

@@ -17,11 +17,11 @@ var (
 	links    = []string{"Then", "Besides,", "In short,", "Even so,", "For that reason,", "Put differently,"}
 )
 
-// prose is a few sentences that say nothing, the first of them that they are simulated.
-func prose(r *rand.Rand) string {
+// prose is a few sentences that say nothing, after the one given.
+func prose(r *rand.Rand, first string) string {
 	pick := func(words []string) string { return words[r.IntN(len(words))] }
 	var b strings.Builder
-	b.WriteString("This is a simulated answer.")
+	b.WriteString(first)
 	for range 3 + r.IntN(8) {
 		subject := pick(subjects)
 		b.WriteByte(' ')

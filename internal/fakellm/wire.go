@@ -1,52 +1,87 @@
 package fakellm
 
 import (
+	"errors"
+	"fmt"
+	"iter"
 	"net/http"
 	"strconv"
+	"strings"
 )
 
-type errorObject struct {
-	Message string  `json:"message"`
-	Type    string  `json:"type"`
-	Param   *string `json:"param"`
-	Code    *string `json:"code"`
+// dialect is how one provider's API is spoken, in one request.
+type dialect interface {
+	// headers sets those that a real provider sends and a gateway keeps to itself.
+	headers(h http.Header)
+	// parse reads a request; its error is a refusal, or a 400 that says why.
+	parse(r *http.Request, body []byte) (*request, error)
+	// whole is the body of a plain answer.
+	whole(a *answer) []byte
+	// events are those of a stream.
+	events(a *answer) iter.Seq[event]
+	// frame is an event as it is written, that of a failure too; first: nothing is before it.
+	frame(e event, first bool) []byte
+	// failure is an error, with the script's code or the usual one of the status.
+	failure(status int, s *Script, message string) event
 }
 
-// errorBody is an error in OpenAI's shape; an empty code is chosen by the status.
-func errorBody(status int, code, message string) []byte {
-	kind, usual := "invalid_request_error", ""
-	switch {
-	case status == http.StatusUnauthorized:
-		usual = "invalid_api_key"
-	case status == http.StatusNotFound:
-		usual = "model_not_found"
-	case status == http.StatusTooManyRequests:
-		kind, usual = "requests", "rate_limit_exceeded"
-	case status >= http.StatusInternalServerError:
-		kind = "server_error"
+// dialectOf is the dialect that a path names: /sim/<kind>/<dialect>/…; OpenAI's everywhere else.
+func dialectOf(r *http.Request, requestID string) dialect {
+	switch _, name := played(r.URL.Path); name {
+	case "anthropic":
+		return anthropic{requestID}
+	case "gemini":
+		return newGemini(r)
 	}
-	if code == "" {
-		code = usual
-	}
-	e := errorObject{Message: message, Type: kind}
-	if code != "" {
-		e.Code = &code
-	}
-	return encode(map[string]errorObject{"error": e})
+	return openai{requestID}
 }
 
-func writeError(w http.ResponseWriter, status int, code, message string) {
-	writeRaw(w, status, errorBody(status, code, message))
+// played is what a path asks the server to play: a kind of provider, and a dialect.
+func played(path string) (kind, dialect string) {
+	rest, found := strings.CutPrefix(path, "/sim/")
+	if !found {
+		return "", ""
+	}
+	kind, rest, _ = strings.Cut(rest, "/")
+	dialect, _, _ = strings.Cut(rest, "/")
+	return kind, dialect
 }
 
-func writeFailure(w http.ResponseWriter, s *Script) {
+// refusal is an error in the words and with the status of the real API.
+type refusal struct {
+	status  int
+	message string
+}
+
+func (e *refusal) Error() string { return e.message }
+
+func invalid(format string, args ...any) error {
+	return &refusal{http.StatusBadRequest, fmt.Sprintf(format, args...)}
+}
+
+func unknownPath(r *http.Request) error {
+	return &refusal{http.StatusNotFound, "unknown path " + r.URL.Path}
+}
+
+func writeError(w http.ResponseWriter, d dialect, err error) {
+	status := http.StatusBadRequest
+	var refused *refusal
+	if errors.As(err, &refused) {
+		status = refused.status
+	}
+	writeFailure(w, d, status, &Script{}, err.Error())
+}
+
+func writeFailure(w http.ResponseWriter, d dialect, status int, s *Script, message string) {
 	if s.RetryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(s.RetryAfter))
 	}
-	writeError(w, s.Status, s.Code, "simulated failure with status "+strconv.Itoa(s.Status))
+	e := d.failure(status, s, message)
+	if g, ok := d.(gemini); ok && g.array {
+		e.data = g.frame(e, true)
+	}
+	writeRaw(w, status, e.data)
 }
-
-func writeJSON(w http.ResponseWriter, status int, v any) { writeRaw(w, status, encode(v)) }
 
 func writeRaw(w http.ResponseWriter, status int, body []byte) {
 	if w.Header().Get("Content-Type") == "" {
@@ -57,22 +92,4 @@ func writeRaw(w http.ResponseWriter, status int, body []byte) {
 	}
 	w.WriteHeader(status)
 	_, _ = w.Write(body)
-}
-
-type modelEntry struct {
-	ID      string `json:"id"`
-	Object  string `json:"object"`
-	Created int64  `json:"created"`
-	OwnedBy string `json:"owned_by"`
-}
-
-func modelList(models []string, owner string) any {
-	entries := make([]modelEntry, len(models))
-	for i, id := range models {
-		entries[i] = modelEntry{ID: id, Object: "model", OwnedBy: owner}
-	}
-	return struct {
-		Object string       `json:"object"`
-		Data   []modelEntry `json:"data"`
-	}{"list", entries}
 }
