@@ -90,19 +90,23 @@ func (a *compatibleAdapter) Dialect(e llm.Endpoint) llm.Dialect {
 }
 
 // Prepare addresses the chat endpoint and adds the API key.
-func (a *compatibleAdapter) Prepare(r *http.Request, e llm.Endpoint, _, secret string) error {
-	if e != llm.EndpointChat {
-		return fmt.Errorf("BUG: provider %s does not serve endpoint %s", a.Name(), e)
+func (a *compatibleAdapter) Prepare(r *http.Request, to Destination) error {
+	if to.Endpoint != llm.EndpointChat {
+		return notServed(a, to.Endpoint)
 	}
 	r.URL, r.Host = a.chat, a.chat.Host
 	switch {
-	case secret == "":
+	case to.Secret == "":
 	case a.KeyHeader != "":
-		r.Header[a.KeyHeader] = []string{secret}
+		r.Header[a.KeyHeader] = []string{to.Secret}
 	default:
-		r.Header["Authorization"] = []string{"Bearer " + secret}
+		r.Header["Authorization"] = []string{"Bearer " + to.Secret}
 	}
 	return nil
+}
+
+func notServed(a Adapter, e llm.Endpoint) error {
+	return fmt.Errorf("BUG: provider %s does not serve endpoint %s", a.Name(), e)
 }
 
 // Fields is what the provider documents of the fields of a chat request.

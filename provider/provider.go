@@ -18,7 +18,15 @@ type Adapter interface {
 	// Dialect is the wire format that the provider speaks at an endpoint; DialectNone: not served.
 	Dialect(e llm.Endpoint) llm.Dialect
 	// Prepare sets the URL and the credentials of r, whose body is set, so that it can be signed.
-	Prepare(r *http.Request, e llm.Endpoint, model, secret string) error
+	Prepare(r *http.Request, to Destination) error
+}
+
+// Destination is where a request goes within a provider.
+type Destination struct {
+	Endpoint llm.Endpoint
+	Model    string // as the provider calls it
+	Secret   string // API key; empty: none
+	Stream   bool   // the reply is to come as a stream
 }
 
 // FieldFilter is the optional ability of an Adapter to say which request fields its

@@ -29,16 +29,17 @@ func TestKinds(t *testing.T) {
 			continue
 		}
 		r := &http.Request{Header: http.Header{}}
-		if err := a.Prepare(r, llm.EndpointChat, "m", "secret"); err != nil {
+		if err := a.Prepare(r, Destination{Endpoint: llm.EndpointChat, Model: "m", Secret: "secret"}); err != nil {
 			t.Errorf("%s: %v", k.Name, err)
 		}
-		if a.Name() != k.Name || a.Dialect(llm.EndpointChat) != llm.DialectOpenAI || !strings.HasSuffix(r.URL.Path, "/chat/completions") || strings.Contains(r.URL.Path, "//") {
+		want := map[llm.Dialect]string{llm.DialectOpenAI: "/chat/completions", llm.DialectAnthropic: "/v1/messages", llm.DialectGemini: "/v1beta/models/m:generateContent"}
+		if path := want[a.Dialect(llm.EndpointChat)]; a.Name() != k.Name || path == "" || !strings.HasSuffix(r.URL.Path, path) || strings.Contains(r.URL.Path, "//") {
 			t.Errorf("%s: name %q, URL %s", k.Name, a.Name(), r.URL)
 		}
-		if len(r.Header) != 1 || !strings.HasSuffix(fmt.Sprint(r.Header), "secret]]") {
+		if n := strings.Count(fmt.Sprint(r.Header), "secret]"); n != 1 {
 			t.Errorf("%s: credentials %v", k.Name, r.Header)
 		}
-		if a.Prepare(r, llm.EndpointModels, "m", "") == nil {
+		if a.Prepare(r, Destination{Endpoint: llm.EndpointModels, Model: "m"}) == nil {
 			t.Errorf("%s: prepared an endpoint that it does not serve", k.Name)
 		}
 	}

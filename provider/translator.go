@@ -31,13 +31,31 @@ type Call struct {
 	Drop          []jsonscan.Member // members that are for the gateway, not for the provider, in their order
 	AskUsage      bool              // the stream must be asked for its usage, which the caller did not do
 	DropUsage     bool              // the chunk that carries nothing but usage is not for the caller
+	MaxOutput     int64             // tokens that the model writes at most; 0: unknown
+}
+
+// Ender is the optional ability of a Translator to complete a stream that its
+// provider has ended without saying so in its own dialect.
+type Ender interface {
+	// End appends what the caller's dialect still demands, which is nothing where the stream has its end.
+	End(dst []byte) []byte
 }
 
 // NewTranslator returns the translator from the caller's dialect to the
 // provider's, or nil if there is none.
 func NewTranslator(client, upstream llm.Dialect, c Call) Translator {
-	if client == llm.DialectOpenAI && upstream == llm.DialectOpenAI {
+	type pair struct{ client, upstream llm.Dialect }
+	switch (pair{client, upstream}) {
+	case pair{llm.DialectOpenAI, llm.DialectOpenAI}:
 		return &openaiOpenai{call: c}
+	case pair{llm.DialectOpenAI, llm.DialectAnthropic}:
+		return newOpenAIAnthropic(c)
+	case pair{llm.DialectOpenAI, llm.DialectGemini}:
+		return newOpenAIGemini(c)
+	case pair{llm.DialectAnthropic, llm.DialectAnthropic}:
+		return newAnthropicAnthropic(c)
+	case pair{llm.DialectAnthropic, llm.DialectOpenAI}:
+		return newAnthropicOpenAI(c)
 	}
 	return nil
 }
