@@ -18,6 +18,7 @@ import (
 // aliases the request's bytes and is valid until the handler returns.
 type body struct {
 	raw     []byte
+	dialect llm.Dialect
 	members []jsonscan.Member
 	fields  []string          // names of the members that ask for something
 	steers  []jsonscan.Member // OpenRouter's routing fields
@@ -28,10 +29,13 @@ type body struct {
 	streamOptions jsonscan.Member
 	wantsUsage    bool // stream_options.include_usage
 
-	messages, tools, format []byte
-	maxOutput, choices      int64
-	needs                   router.Needs
-	turns, toolCount        int
+	prompt             pricing.Prompt
+	hasMessages        bool
+	hasTools           bool
+	hasFormat          bool
+	maxOutput, choices int64
+	needs              router.Needs
+	turns, toolCount   int
 
 	fallbacks, only, order []string // OpenRouter's models and provider
 	sort                   string
@@ -39,9 +43,9 @@ type body struct {
 	maxPrompt, maxOutPrice llm.Rate
 }
 
-// read validates raw as a chat request and finds what the gateway needs in it.
-func (b *body) read(raw []byte) *llm.Error {
-	b.raw = raw
+// read validates raw as a chat request of a dialect and finds what the gateway needs in it.
+func (b *body) read(raw []byte, d llm.Dialect) *llm.Error {
+	b.raw, b.dialect = raw, d
 	var err error
 	b.members, err = jsonscan.Members(b.members[:0], raw)
 	if err != nil {
@@ -49,21 +53,32 @@ func (b *body) read(raw []byte) *llm.Error {
 	}
 	for i := range b.members {
 		m := &b.members[i]
-		name := unsafe.String(unsafe.SliceData(m.Name), len(m.Name)) //nolint:gosec // it aliases the request like the rest of the body does
-		if !router.Inert(name, m.Value) {
-			b.fields = append(b.fields, name)
+		b.prompt.Member(m.Name, m.Value)
+		var err *llm.Error
+		if d == llm.DialectAnthropic {
+			err = b.anthropicMember(m)
+		} else {
+			b.ask(unsafe.String(unsafe.SliceData(m.Name), len(m.Name)), m.Value) //nolint:gosec // it aliases the request like the rest of the body does
+			err = b.member(m)
 		}
-		if err := b.member(m); err != nil {
+		if err != nil {
 			return err
 		}
 	}
 	switch {
 	case b.model.Value == nil:
 		return llm.Invalid("model", "The field 'model' is missing.")
-	case b.messages == nil:
+	case !b.hasMessages:
 		return llm.Invalid("messages", "The field 'messages' is missing.")
 	}
 	return nil
+}
+
+// ask notes a field that asks for something, by its name in OpenAI's dialect.
+func (b *body) ask(name string, value []byte) {
+	if !router.Inert(name, value) {
+		b.fields = append(b.fields, name)
+	}
 }
 
 // member reads one top-level member. A member that decides where the request
@@ -73,7 +88,7 @@ func (b *body) member(m *jsonscan.Member) *llm.Error {
 	case "model":
 		return first(b.model.Value == nil, m, b.readModel)
 	case "messages":
-		return first(b.messages == nil, m, b.readMessages)
+		return first(!b.hasMessages, m, b.readMessages)
 	case "stream":
 		return readBool(m, &b.stream)
 	case "stream_options":
@@ -83,13 +98,13 @@ func (b *body) member(m *jsonscan.Member) *llm.Error {
 	case "n":
 		return readCount(m, &b.choices)
 	case "tools":
-		return first(b.tools == nil, m, b.readTools)
+		return first(!b.hasTools, m, b.readTools)
 	case "functions":
 		if b.toolCount == 0 {
 			return b.readTools(m)
 		}
 	case "response_format":
-		return first(b.format == nil, m, b.readFormat)
+		return first(!b.hasFormat, m, b.readFormat)
 	case "service_tier":
 		if !router.Inert("service_tier", m.Value) {
 			b.tier = gjson.ParseBytes(m.Value).String()
@@ -185,7 +200,7 @@ func (b *body) readTools(m *jsonscan.Member) *llm.Error {
 		}
 		return llm.Invalid(string(m.Name), "The field '"+string(m.Name)+"' must be an array.")
 	}
-	b.tools = m.Value
+	b.hasTools = true
 	jsonscan.Items(m.Value, func(_, _ []byte) { b.toolCount++ })
 	b.needs.Tools = b.toolCount > 0
 	return nil
@@ -198,7 +213,7 @@ func (b *body) readFormat(m *jsonscan.Member) *llm.Error {
 	if m.Value[0] != '{' {
 		return llm.Invalid("response_format", "The field 'response_format' must be an object.")
 	}
-	b.format = m.Value
+	b.hasFormat = true
 	switch gjson.GetBytes(m.Value, "type").Str {
 	case "json_object":
 		b.needs.JSONObject = true
@@ -212,7 +227,7 @@ func (b *body) readMessages(m *jsonscan.Member) *llm.Error {
 	if m.Value[0] != '[' {
 		return llm.Invalid("messages", "The field 'messages' must be an array.")
 	}
-	b.messages = m.Value
+	b.hasMessages = true
 	bad := -1
 	jsonscan.Items(m.Value, func(_, message []byte) {
 		if message[0] != '{' && bad < 0 {
@@ -258,14 +273,16 @@ func (b *body) readPart(part []byte) {
 			return
 		}
 		switch string(value) {
-		case `"image_url"`:
+		case `"image_url"`, `"image"`:
 			b.needs.Input |= pricing.Image
 		case `"input_audio"`:
 			b.needs.Input |= pricing.Audio
 		case `"video_url"`:
 			b.needs.Input |= pricing.Video
-		case `"file"`:
+		case `"file"`, `"document"`:
 			b.needs.Input |= pricing.PDF
+		case `"tool_use"`, `"tool_result"`:
+			b.needs.ToolChain = true
 		}
 	})
 }

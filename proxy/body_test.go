@@ -14,7 +14,7 @@ func TestNeeds(t *testing.T) {
 	f := func(rest string, want router.Needs) {
 		t.Helper()
 		var b body
-		if err := b.read([]byte(`{"model":"m",` + rest + `}`)); err != nil {
+		if err := b.read([]byte(`{"model":"m",`+rest+`}`), llm.DialectOpenAI); err != nil {
 			t.Errorf("%s: %v", rest, err)
 		}
 		if b.needs != want {
@@ -37,7 +37,7 @@ func TestNeeds(t *testing.T) {
 
 func TestProviderPreferences(t *testing.T) {
 	var b body
-	err := b.read([]byte(`{"model":"m","messages":[{}],"models":["a","b"],"provider":{"order":["groq"],"only":["groq","openai"],"sort":"price","max_price":{"prompt":1.5,"completion":"2"}}}`))
+	err := b.read([]byte(`{"model":"m","messages":[{}],"models":["a","b"],"provider":{"order":["groq"],"only":["groq","openai"],"sort":"price","max_price":{"prompt":1.5,"completion":"2"}}}`), llm.DialectOpenAI)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +46,7 @@ func TestProviderPreferences(t *testing.T) {
 	}
 	for _, bad := range []string{`"models":"a"`, `"models":[1]`, `"provider":{"only":{"a":"b"}}`, `"provider":{"max_price":{"prompt":"cheap"}}`} {
 		var b body
-		if err := b.read([]byte(`{"model":"m","messages":[{}],` + bad + `}`)); err == nil || err.Param == "" {
+		if err := b.read([]byte(`{"model":"m","messages":[{}],`+bad+`}`), llm.DialectOpenAI); err == nil || err.Param == "" {
 			t.Errorf("%s was accepted, or its field not named: %v", bad, err)
 		}
 	}
@@ -111,12 +111,15 @@ func TestMedianIsLearned(t *testing.T) {
 func FuzzBody(f *testing.F) {
 	f.Add([]byte(`{"model":"m","messages":[{"role":"user","content":[{"type":"image_url"}],"tool_calls":[{}]}],"stream":true,"provider":{"order":["a"]},"n":2}`))
 	f.Add([]byte(`{"model":"m","messages":[[]],"tools":null,"response_format":{"type":1}}`))
+	f.Add([]byte(`{"model":"m","max_tokens":9,"messages":[{"role":"user","content":[{"type":"tool_result"}]}],"thinking":{"type":"enabled"},"output_config":{"effort":1},"metadata":{"user_id":"u"}}`))
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		var b body
-		if err := b.read(raw); err == nil && (b.named == "" || len(b.messages) == 0) {
-			t.Fatalf("accepted %q", raw)
-		} else if err != nil && (err.Status != 400 || err.Message == "") {
-			t.Fatalf("error %+v", err)
+		for _, d := range []llm.Dialect{llm.DialectOpenAI, llm.DialectAnthropic} {
+			var b body
+			if err := b.read(raw, d); err == nil && (b.named == "" || len(b.prompt.Messages) == 0) {
+				t.Fatalf("%s: accepted %q", d, raw)
+			} else if err != nil && (err.Status != 400 || err.Message == "") {
+				t.Fatalf("%s: error %+v", d, err)
+			}
 		}
 	})
 }

@@ -22,7 +22,7 @@ func (c *call) fail(err *llm.Error) {
 	if err.Status >= 500 {
 		c.gateway.Log.Warn("request failed", "request", c.id, "status", err.Status, "code", err.Code, "cause", causeText(err))
 	}
-	WriteError(c.http, DialectOf(string(c.http.Path())), c.id, err)
+	WriteError(c.http, c.dialect, c.id, err)
 }
 
 func causeText(err *llm.Error) string {

@@ -38,6 +38,10 @@ func (c *call) forward() *llm.Error {
 			return errGone()
 		}
 	}
+	if len(c.failures) == 0 && c.inexpressible != nil {
+		c.record = nil
+		return c.inexpressible
+	}
 	err := c.exhausted()
 	c.finish(llm.OutcomeError, err.Status)
 	return err
@@ -55,7 +59,7 @@ func (c *call) open() {
 	t, d := c.caller.Tenant, &c.decision
 	c.record = &llm.Record{
 		ID: c.id, TenantID: t.ID, Slug: t.Slug, KeyID: c.caller.Key.ID, Test: c.caller.Key.Test,
-		At: c.start, Endpoint: llm.EndpointChat, Dialect: llm.DialectOpenAI, Mode: d.Mode, Stream: c.body.stream,
+		At: c.start, Endpoint: llm.EndpointChat, Dialect: c.dialect, Mode: d.Mode, Stream: c.body.stream,
 		Requested: c.body.named, Task: c.body.task(d.Candidates[0].Input), Tags: c.tags,
 		Considered: d.Considered, Rejected: d.Rejected, BaselineKind: d.BaselineKind, BaselineName: d.BaselineName, Substitution: d.Substitution,
 		Attempts: make([]llm.Attempt, 0, 1),
@@ -118,13 +122,14 @@ func (c *client) gone() bool {
 // attempt is one candidate's turn.
 type attempt struct {
 	*call
-	candidate  *router.Candidate
-	entry      *llm.Attempt
-	meter      provider.Meter
-	translator provider.Translator
-	timer      *time.Timer // ends the attempt when the provider is silent for too long
-	cancel     context.CancelCauseFunc
-	reply      io.ReadCloser // the provider's reply; nil: none came
+	candidate       *router.Candidate
+	entry           *llm.Attempt
+	meter           provider.Meter
+	translator      provider.Translator
+	upstreamDialect llm.Dialect
+	timer           *time.Timer // ends the attempt when the provider is silent for too long
+	cancel          context.CancelCauseFunc
+	reply           io.ReadCloser // the provider's reply; nil: none came
 }
 
 // try sends the request to one candidate. answered is true when the caller has
@@ -137,7 +142,12 @@ func (c *call) try(candidate *router.Candidate) (answered bool, _ *llm.Error) {
 		}
 	}()
 	r, err := a.prepare(ctx)
-	if err != nil {
+	switch {
+	case err != nil && err.Status == http.StatusBadRequest: // another candidate may be able to express it
+		c.inexpressible = err
+		a.unmade()
+		return false, nil
+	case err != nil:
 		return a.refuse(err)
 	}
 	if err := c.gateway.Ledger.Started(c.record); err != nil {
@@ -196,9 +206,10 @@ func (a *attempt) prepare(ctx context.Context) (*http.Request, *llm.Error) {
 	if router, ok := t.Account.Adapter.(provider.Router); ok && router.Routes() {
 		drop = nil
 	}
-	ask := b.stream && !b.wantsUsage && asker != nil && asker.AskForUsage()
-	a.translator = provider.NewTranslator(llm.DialectOpenAI, upstream, provider.Call{
-		Send: t.Sent, Named: b.named, Model: b.model, StreamOptions: b.streamOptions, AskUsage: ask, DropUsage: ask && !annotate, Drop: drop,
+	ask := b.stream && !b.wantsUsage && (asker != nil && asker.AskForUsage() || annotate && upstream != b.dialect)
+	a.upstreamDialect = upstream
+	a.translator = provider.NewTranslator(b.dialect, upstream, provider.Call{
+		Send: t.Sent, Named: b.named, Model: b.model, StreamOptions: b.streamOptions, AskUsage: ask, DropUsage: ask && !annotate, Drop: drop, MaxOutput: maxOutput(t),
 	})
 	a.meter = provider.NewMeter(llm.EndpointChat, upstream, func(text []byte) int64 { return a.gateway.Estimator.TextFor(t.Family, text) })
 	if a.translator == nil || a.meter == nil {
@@ -206,27 +217,47 @@ func (a *attempt) prepare(ctx context.Context) (*http.Request, *llm.Error) {
 	}
 	sent, err := a.translator.Request(nil, b.raw)
 	if err != nil {
-		return nil, &llm.Error{Status: 400, Message: "The request cannot be expressed for the provider: " + err.Error(), Cause: err}
+		return nil, inexpressible(err)
 	}
 	r := (&http.Request{
 		Method: http.MethodPost, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: upHeader(&a.http.Request.Header), Body: &http1.Body{Bytes: sent}, ContentLength: int64(len(sent)),
+		Header: upHeader(&a.http.Request.Header, upstream), Body: &http1.Body{Bytes: sent}, ContentLength: int64(len(sent)),
 	}).WithContext(ctx)
-	if err := t.Account.Adapter.Prepare(r, llm.EndpointChat, t.Sent, a.candidate.Secret); err != nil {
+	to := provider.Destination{Endpoint: llm.EndpointChat, Model: t.Sent, Secret: a.candidate.Secret, Stream: b.stream}
+	if err := t.Account.Adapter.Prepare(r, to); err != nil {
 		return nil, llm.Unavailable("The provider's request could not be prepared.", err)
 	}
 	return r, nil
 }
 
+// inexpressible is the answer to a request that no translation carries: the text of
+// a translator's error begins with the field that is at fault.
+func inexpressible(err error) *llm.Error {
+	field, _, found := strings.Cut(err.Error(), ":")
+	if !found || !printable(field) || strings.ContainsRune(field, ' ') {
+		field = ""
+	}
+	e := llm.Invalid(field, "The request cannot be expressed for the provider: "+err.Error()+".")
+	e.Cause = err
+	return e
+}
+
+func maxOutput(t *router.Target) int64 {
+	if t.Model == nil {
+		return 0
+	}
+	return t.Model.MaxOutput
+}
+
 // annotates reports whether the caller wants cost and route in the stream's usage chunk.
 func (c *call) annotates() bool {
-	return c.body.stream && string(c.http.Request.Header.Peek("X-Halfpenny-Usage")) == "1"
+	return c.body.stream && c.dialect == llm.DialectOpenAI && string(c.http.Request.Header.Peek("X-Halfpenny-Usage")) == "1"
 }
 
 // refuse ends a call in which the gateway could not do its own part: this attempt was not made.
 func (a *attempt) refuse(err *llm.Error) (bool, *llm.Error) {
 	c := a.call
-	c.record.Attempts = c.record.Attempts[:len(c.record.Attempts)-1]
+	a.unmade()
 	if len(c.record.Attempts) > 0 {
 		c.finish(llm.OutcomeError, err.Status)
 	} else {
@@ -234,6 +265,9 @@ func (a *attempt) refuse(err *llm.Error) (bool, *llm.Error) {
 	}
 	return true, err
 }
+
+// unmade takes an attempt out of the record that was not made.
+func (a *attempt) unmade() { a.record.Attempts = a.record.Attempts[:len(a.record.Attempts)-1] }
 
 // unanswered ends an attempt whose provider sent no reply.
 func (a *attempt) unanswered(err error) (bool, *llm.Error) {
@@ -284,6 +318,9 @@ func (a *attempt) rejected(resp *http.Response) (bool, *llm.Error) {
 // refused ends an attempt by the provider's error, whose status may stand in its body.
 func (a *attempt) refused(status int, header http.Header, body []byte) (bool, *llm.Error) {
 	err := upstreamError(status, header, body)
+	if a.upstreamDialect != a.dialect {
+		err.Type = "" // the caller's dialect has words of its own
+	}
 	if status < 400 { // a redirect is never followed: it is no answer
 		err = &llm.Error{Status: http.StatusBadGateway, Code: "upstream_unavailable", Upstream: true, Message: fmt.Sprintf("The provider answered with a redirect (status %d).", status)}
 	}

@@ -143,6 +143,12 @@ func (h *harness) table(s setup) *router.Table {
 			h.Fatalf("no kind %s", name)
 		}
 		base := h.upstream.BaseURL(name)
+		switch name {
+		case "anthropic":
+			base = h.upstream.AnthropicURL(name)
+		case "gemini":
+			base = h.upstream.GeminiURL(name)
+		}
 		for _, dead := range s.dead {
 			if dead == name {
 				base = deadURL(h.T)

@@ -25,14 +25,24 @@ const upPrefix = "X-Stainless-"
 var downHeaders = map[string]bool{"Content-Type": true, "Cache-Control": true, "Retry-After": true, "Retry-After-Ms": true, "X-Should-Retry": true,
 	"Openai-Processing-Ms": true, "Openai-Version": true, "Openai-Model": true, "Content-Language": true}
 
+// anthropicHeaders may go to a provider that speaks Anthropic's dialect.
+var anthropicHeaders = [...]string{"Anthropic-Version", "Anthropic-Beta"}
+
 // upHeader builds the header of a provider's request.
-func upHeader(from *fasthttp.RequestHeader) http.Header {
+func upHeader(from *fasthttp.RequestHeader, upstream llm.Dialect) http.Header {
 	h := make(http.Header, 8)
 	h["Content-Type"] = []string{"application/json"}
 	h["Accept-Encoding"] = []string{"identity"}
 	for _, name := range upHeaders {
 		if v := from.Peek(name); len(v) > 0 {
 			h[name] = []string{string(v)}
+		}
+	}
+	if upstream == llm.DialectAnthropic {
+		for _, name := range anthropicHeaders {
+			if v := from.Peek(name); len(v) > 0 {
+				h[name] = []string{string(v)}
+			}
 		}
 	}
 	for name, value := range from.All() {
@@ -55,12 +65,19 @@ func passDown(to *fasthttp.ResponseHeader, from http.Header) {
 	}
 }
 
-// quotaHeaders writes OpenAI's names for the request limit.
-func quotaHeaders(h *fasthttp.ResponseHeader, q tenancy.Quota) {
+// quotaHeaders writes the request limit under the names of a dialect:
+// https://platform.claude.com/docs/en/api/rate-limits#response-headers
+func quotaHeaders(h *fasthttp.ResponseHeader, d llm.Dialect, q tenancy.Quota) {
 	if q.Limit <= 0 {
 		return
 	}
 	var buf [32]byte
+	if d == llm.DialectAnthropic {
+		h.SetBytesV("Anthropic-Ratelimit-Requests-Limit", strconv.AppendInt(buf[:0], q.Limit, 10))
+		h.SetBytesV("Anthropic-Ratelimit-Requests-Remaining", strconv.AppendInt(buf[:0], q.Remaining, 10))
+		h.SetBytesV("Anthropic-Ratelimit-Requests-Reset", time.Now().Add(q.Reset).UTC().AppendFormat(buf[:0], time.RFC3339))
+		return
+	}
 	h.SetBytesV("X-Ratelimit-Limit-Requests", strconv.AppendInt(buf[:0], q.Limit, 10))
 	h.SetBytesV("X-Ratelimit-Remaining-Requests", strconv.AppendInt(buf[:0], q.Remaining, 10))
 	h.Set("X-Ratelimit-Reset-Requests", q.Reset.Round(time.Millisecond).String())
@@ -71,7 +88,7 @@ func (c *call) facts(streaming bool) {
 	h, r := &c.http.Response.Header, c.record
 	var buf [64]byte
 	h.Set("X-Request-Id", c.id)
-	quotaHeaders(h, c.quota)
+	quotaHeaders(h, c.dialect, c.quota)
 	if r == nil {
 		return
 	}

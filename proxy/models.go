@@ -3,6 +3,7 @@ package proxy
 import (
 	"encoding/json"
 	"net/url"
+	"time"
 
 	"github.com/generic-corp/halfpenny/llm"
 	"github.com/generic-corp/halfpenny/router"
@@ -27,9 +28,15 @@ func (c *call) models() *llm.Error {
 		return err
 	}
 	known := c.gateway.Table(c.caller).Models(&c.caller.Tenant.Policy)
+	if len(c.http.Request.Header.Peek("Anthropic-Version")) > 0 {
+		c.dialect = llm.DialectAnthropic
+	}
 	path := string(c.http.Path())
 	if len(path) > len(modelPath) {
 		return c.oneModel(known, path[len(modelPath):])
+	}
+	if c.dialect == llm.DialectAnthropic {
+		return c.json(anthropicModels(known))
 	}
 	list := make([]modelEntry, 0, len(known))
 	for _, m := range known {
@@ -43,7 +50,11 @@ func (c *call) oneModel(known []router.ModelInfo, name string) *llm.Error {
 		name = plain
 	}
 	for _, m := range known {
-		if m.ID == name {
+		switch {
+		case m.ID != name:
+		case c.dialect == llm.DialectAnthropic:
+			return c.json(anthropicEntryOf(m))
+		default:
 			return c.json(entryOf(m))
 		}
 	}
@@ -56,6 +67,39 @@ func entryOf(m router.ModelInfo) modelEntry {
 		entry.Created = m.Created.Unix()
 	}
 	return entry
+}
+
+// anthropicEntry is Anthropic's model object: https://platform.claude.com/docs/en/api/models-list
+type anthropicEntry struct {
+	Type        string    `json:"type"`
+	ID          string    `json:"id"`
+	DisplayName string    `json:"display_name"`
+	CreatedAt   time.Time `json:"created_at"` // the epoch where it is unknown
+}
+
+// anthropicModels is the one page that has all models.
+func anthropicModels(known []router.ModelInfo) any {
+	page := struct {
+		Data    []anthropicEntry `json:"data"`
+		HasMore bool             `json:"has_more"`
+		FirstID *string          `json:"first_id"`
+		LastID  *string          `json:"last_id"`
+	}{Data: make([]anthropicEntry, len(known))}
+	for i, m := range known {
+		page.Data[i] = anthropicEntryOf(m)
+	}
+	if n := len(page.Data); n > 0 {
+		page.FirstID, page.LastID = &page.Data[0].ID, &page.Data[n-1].ID
+	}
+	return page
+}
+
+func anthropicEntryOf(m router.ModelInfo) anthropicEntry {
+	created := m.Created
+	if created.IsZero() {
+		created = time.Unix(0, 0)
+	}
+	return anthropicEntry{Type: "model", ID: m.ID, DisplayName: m.ID, CreatedAt: created.UTC()}
 }
 
 // json answers with v.

@@ -105,8 +105,10 @@ func (g *Gateway) InFlight() int64 { return g.flying.Load() }
 // Handle serves a request of the data plane; false: the path is not one of its own.
 func (g *Gateway) Handle(ctx *fasthttp.RequestCtx) bool {
 	switch path := string(ctx.Path()); {
-	case path == "/v1/chat/completions":
+	case path == "/v1/chat/completions", path == "/v1/messages":
 		g.serve(ctx, (*call).chat)
+	case path == "/v1/messages/count_tokens":
+		g.serve(ctx, (*call).countTokens)
 	case path == "/v1/models", len(path) > len(modelPath) && path[:len(modelPath)] == modelPath:
 		g.serve(ctx, (*call).models)
 	default:
@@ -118,7 +120,7 @@ func (g *Gateway) Handle(ctx *fasthttp.RequestCtx) bool {
 // serve runs one handler with what all of them share.
 func (g *Gateway) serve(ctx *fasthttp.RequestCtx, handle func(*call) *llm.Error) {
 	g.flying.Add(1)
-	c := &call{gateway: g, http: ctx, start: time.Now(), id: newID()}
+	c := &call{gateway: g, http: ctx, dialect: DialectOf(string(ctx.Path())), start: time.Now(), id: newID()}
 	whole := false
 	defer func() {
 		if !whole {
@@ -167,6 +169,7 @@ func newID() string {
 type call struct {
 	gateway *Gateway
 	http    *fasthttp.RequestCtx
+	dialect llm.Dialect
 	start   time.Time
 	id      string
 
@@ -179,15 +182,16 @@ type call struct {
 	record   *llm.Record
 	tags     string
 
-	upstream  time.Duration // spent waiting for providers before the first byte
-	failures  []failure
-	watch     *watcher
-	client    client
-	streaming bool
-	finished  bool
+	upstream      time.Duration // spent waiting for providers before the first byte
+	failures      []failure
+	inexpressible *llm.Error // why a candidate could not be asked; nil: each could
+	watch         *watcher
+	client        client
+	streaming     bool
+	finished      bool
 }
 
-// chat is the way of a chat completion.
+// chat is the way of a conversation, whatever the caller's dialect.
 func (c *call) chat() *llm.Error {
 	if !c.http.IsPost() {
 		return errMethod("POST")
@@ -195,7 +199,7 @@ func (c *call) chat() *llm.Error {
 	if err := c.authenticate(); err != nil {
 		return err
 	}
-	if err := c.body.read(c.http.PostBody()); err != nil {
+	if err := c.body.read(c.http.PostBody(), c.dialect); err != nil {
 		return err
 	}
 	if err := c.route(); err != nil {
@@ -262,11 +266,11 @@ func (p *prompt) Tokens(counted string, family *pricing.Profile) int64 {
 
 // describe fills q with what the router must know of a chat request, and p, which q refers to.
 func (g *Gateway) describe(b *body, p *prompt, q *router.Query, caller *tenancy.Caller, now time.Time) {
-	q.Endpoint, q.Dialect = llm.EndpointChat, llm.DialectOpenAI
+	q.Endpoint, q.Dialect = llm.EndpointChat, b.dialect
 	q.Model, q.Models, q.Fields = b.named, b.fallbacks, b.fields
 	q.Only, q.Order, q.Sort = b.only, b.order, b.sort
 	q.MaxPrompt, q.MaxOutPrice = b.maxPrompt, b.maxOutPrice
-	p.found, p.calibration = g.Estimator.Estimate(pricing.Prompt{Messages: b.messages, Tools: b.tools, Format: b.format}), g.Calibration
+	p.found, p.calibration = g.Estimator.Estimate(b.prompt), g.Calibration
 	q.Prompt = p
 	q.MaxOutput, q.Choices, q.Needs, q.Tier = b.maxOutput, b.choices, b.needs, b.tier
 	q.Tenant = caller.Tenant.Slug

@@ -179,7 +179,7 @@ func TestUnknownPathInItsDialect(t *testing.T) {
 			t.Errorf("%s: %d %s", path, got.status, got.body)
 		}
 	}
-	f("/v1/messages", "error.type", "not_found_error")
+	f("/v1/messages/batches", "error.type", "not_found_error")
 	f("/v1beta/models/x:generateContent", "error.status", "NOT_FOUND")
 	f("/v1/nothing", "error.type", "invalid_request_error")
 	if got := h.send(http.MethodGet, "/v1/chat/completions", ""); got.status != 405 {

@@ -121,11 +121,12 @@ func (r *relay) pass(p []byte) ([]byte, error) {
 		if !r.filter {
 			continue
 		}
-		if r.annotate {
-			event = r.annotated(event, data)
-		}
+		from := len(r.out)
 		if r.out, err = r.translator.Event(r.out, event); err != nil {
 			return r.out, err
+		}
+		if r.annotate {
+			r.out = r.annotated(r.out, from)
 		}
 	}
 	if r.filter {
@@ -196,24 +197,47 @@ func (r *relay) conclude() (last []byte, err error) {
 	switch {
 	case eof && reading.Failed:
 		r.done(llm.OutcomeError)
-		return rest, nil
+		return r.finale(rest), nil
 	case eof && (reading.Done || reading.Finished):
 		r.done(llm.OutcomeOK)
-		return rest, nil
+		return r.finale(rest), nil
 	}
 	outcome, what := classify(r.err)
 	r.done(outcome)
 	if outcome == llm.OutcomeCanceled || r.raw {
 		return nil, errTruncated
 	}
-	return truncation(what), errTruncated
+	return r.truncation(what), errTruncated
+}
+
+// finale is what is left of a stream whose provider has ended it: an event without
+// its blank line, and what the caller's dialect still demands.
+func (r *relay) finale(rest []byte) (last []byte) {
+	if !r.filter {
+		return rest
+	}
+	if len(rest) > 0 {
+		event := append(bytes.Clone(rest), "\n\n"...)
+		last, _ = r.translator.Event(nil, event) // the meter has read it as far as it goes
+	}
+	if ender, ok := r.translator.(provider.Ender); ok {
+		last = ender.End(last)
+	}
+	if r.annotate {
+		last = r.annotated(last, 0)
+	}
+	return last
 }
 
 // truncation is the event that tells a caller that the stream ends too early.
-func truncation(what string) []byte {
-	body := errorBody(llm.DialectOpenAI, "", &llm.Error{Status: 502, Code: "upstream_unavailable",
+func (r *relay) truncation(what string) []byte {
+	body := errorBody(r.dialect, r.id, &llm.Error{Status: 502, Code: "upstream_unavailable",
 		Message: "The provider's stream ended before its answer was complete: " + what + "."})
-	return append(append([]byte("data: "), body...), "\n\n"...)
+	head := "data: "
+	if r.dialect == llm.DialectAnthropic {
+		head = "event: error\ndata: "
+	}
+	return append(append([]byte(head), body...), "\n\n"...)
 }
 
 func (r *relay) meterTail() {
@@ -254,11 +278,26 @@ func (r *relay) CloseWithError(error) error {
 	return nil
 }
 
-// annotated adds cost and route to the usage chunk of a caller who asked for them.
-func (r *relay) annotated(event, data []byte) []byte {
-	if !bytes.Contains(data, []byte(`"usage"`)) || !gjson.GetBytes(data, "usage").IsObject() {
-		return event
+// annotated adds cost and route to the usage chunk of a caller who asked for them, if
+// it is among the events behind from.
+func (r *relay) annotated(out []byte, from int) []byte {
+	if !bytes.Contains(out[from:], []byte(`"usage"`)) {
+		return out
 	}
+	events := bytes.Clone(out[from:])
+	out = out[:from]
+	for len(events) > 0 {
+		var event []byte
+		event, events = provider.NextEvent(events)
+		if data := provider.Data(nil, event); gjson.GetBytes(data, "usage").IsObject() {
+			event = r.withFacts(event, data)
+		}
+		out = append(out, event...)
+	}
+	return out
+}
+
+func (r *relay) withFacts(event, data []byte) []byte {
 	now := *r.entry
 	now.Usage, now.CostStatus = r.meter.Reading().Usage, llm.CostExact
 	r.price(&now)

@@ -28,7 +28,7 @@ func (f fake) Dialect(e llm.Endpoint) llm.Dialect {
 	}
 	return f.dialect
 }
-func (f fake) Prepare(*http.Request, llm.Endpoint, string, string) error { return nil }
+func (f fake) Prepare(*http.Request, provider.Destination) error { return nil }
 func (f fake) Fields(llm.Endpoint) (d provider.Fields) {
 	for _, name := range provider.KnownFields() {
 		if name == f.refuses {

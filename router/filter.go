@@ -55,7 +55,10 @@ func (c *choice) weigh(n *node, strict bool) option {
 	o := option{node: n}
 	q, m := c.query, n.target.Model
 	dialect := n.target.Account.Adapter.Dialect(q.Endpoint)
-	o.translated = dialect != q.Dialect
+	// Its maker's own interface is the best one to a model, whatever it speaks. What is
+	// documented of fields is of OpenAI's: other callers' reach their own dialect as they are.
+	native := dialect == q.Dialect && dialect != llm.DialectOpenAI
+	o.translated = dialect != q.Dialect && !n.own
 	switch {
 	case q.Test != n.target.Account.Simulated && (q.Test || c.table.real):
 		o.reason = llm.ReasonTestOnly
@@ -68,8 +71,9 @@ func (c *choice) weigh(n *node, strict bool) option {
 	case !c.speaks(dialect):
 		o.reason = llm.ReasonDialect
 	default:
-		o.sure = !strict && c.answers(n) || c.honours(n)
-		if o.reason = lacks(m, &q.Needs); o.reason == llm.ReasonNone && (c.refuses(n) || strict && !o.sure) {
+		o.sure = native || !strict && c.answers(n) || c.honours(n)
+		refused := !native && c.refuses(n) || native && strict && c.fields.Overlaps(&n.declined)
+		if o.reason = lacks(m, &q.Needs); o.reason == llm.ReasonNone && (refused || strict && !o.sure) {
 			o.reason = llm.ReasonParameter
 		}
 	}

@@ -231,9 +231,9 @@ func TestUndocumentedAdapter(t *testing.T) {
 
 type mute struct{}
 
-func (mute) Name() string                                              { return "openai" }
-func (mute) Dialect(llm.Endpoint) llm.Dialect                          { return llm.DialectOpenAI }
-func (mute) Prepare(*http.Request, llm.Endpoint, string, string) error { return nil }
+func (mute) Name() string                                      { return "openai" }
+func (mute) Dialect(llm.Endpoint) llm.Dialect                  { return llm.DialectOpenAI }
+func (mute) Prepare(*http.Request, provider.Destination) error { return nil }
 
 // What the operator agreed on decides what is cheapest; savings are of the list price.
 func TestTermsDecideWhatIsCheapest(t *testing.T) {

@@ -43,6 +43,7 @@ type node struct {
 	access    *access
 	host      *pricing.Host     // nil: no price is known
 	honoured  provider.FieldSet // fields that are known to have their effect
+	declined  provider.FieldSet // fields that the model itself answers with an error
 	refused   provider.FieldSet // fields that are known to have none, or to be answered with an error
 	closed    bool              // fields that nobody knows have none
 	own       bool              // the account is at the model's owner
@@ -210,6 +211,7 @@ func (n *node) document() {
 		n.honoured.Remove("reasoning_effort")
 	}
 	for _, field := range m.Refuses {
+		n.declined.Add(field)
 		n.refused.Add(field)
 		n.honoured.Remove(field)
 	}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"github.com/generic-corp/halfpenny/config"
+	"github.com/generic-corp/halfpenny/internal/fakellm"
+	"github.com/generic-corp/halfpenny/llm"
 	"github.com/generic-corp/halfpenny/pricing"
 	"github.com/generic-corp/halfpenny/provider"
 	"github.com/generic-corp/halfpenny/proxy"
@@ -13,7 +15,7 @@ import (
 // tables builds the routing of a configuration.
 func (g *gateway) tables(cfg *config.Config) (proxy.Tables, error) {
 	catalogue := g.catalogue.Load()
-	simulated, err := simulatedAccounts(catalogue, g.simulation.BaseURL)
+	simulated, err := simulatedAccounts(catalogue, g.simulation)
 	if err != nil {
 		return proxy.Tables{}, err
 	}
@@ -59,7 +61,7 @@ func configuredAccounts(providers []config.Provider) ([]*router.Account, error) 
 }
 
 // simulatedAccounts is one account at every provider of the catalogue, all of them the simulation.
-func simulatedAccounts(catalogue *pricing.Catalogue, baseURL func(kind string) string) ([]*router.Account, error) {
+func simulatedAccounts(catalogue *pricing.Catalogue, simulation *fakellm.Server) ([]*router.Account, error) {
 	hosts := map[string]bool{}
 	for _, m := range catalogue.Models() {
 		for _, h := range m.Hosts {
@@ -71,13 +73,27 @@ func simulatedAccounts(catalogue *pricing.Catalogue, baseURL func(kind string) s
 		if !hosts[kind.Name] {
 			continue
 		}
-		adapter, err := kind.New(baseURL(kind.Name))
+		adapter, err := kind.New(simulation.BaseURL(kind.Name))
+		if err == nil {
+			adapter, err = kind.New(simulatedURL(simulation, kind.Name, adapter.Dialect(llm.EndpointChat)))
+		}
 		if err != nil {
 			return nil, err
 		}
 		accounts = append(accounts, &router.Account{Name: kind.Name, Kind: kind.Name, Adapter: adapter, Secrets: []string{"simulated"}, Simulated: true})
 	}
 	return accounts, nil
+}
+
+// simulatedURL is where the simulation stands in for a kind in its dialect.
+func simulatedURL(simulation *fakellm.Server, kind string, d llm.Dialect) string {
+	switch d {
+	case llm.DialectAnthropic:
+		return simulation.AnthropicURL(kind)
+	case llm.DialectGemini:
+		return simulation.GeminiURL(kind)
+	}
+	return simulation.BaseURL(kind)
 }
 
 func catalogueIDs() []string {

@@ -145,7 +145,9 @@ store: {driver: sqlite, path: %q}
 providers:
   - {name: openai, kind: openai, base_url: %q, api_keys: [sk-recorded]}
   - {name: soft, kind: openai, base_url: %q, api_keys: [sk-recorded]}
-`, filepath.Join(dir, "data"), b.replay+"/v1", softEnds(t, b.replay)+"/v1")
+  - {name: anthropic, kind: anthropic, base_url: %q, api_keys: [sk-recorded]}
+  - {name: gemini, kind: gemini, base_url: %q, api_keys: [sk-recorded]}
+`, filepath.Join(dir, "data"), b.replay+"/v1", softEnds(t, b.replay)+"/v1", b.replay, b.replay)
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}

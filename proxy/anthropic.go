@@ -1,0 +1,82 @@
+package proxy
+
+import (
+	"github.com/tidwall/gjson"
+
+	"github.com/generic-corp/halfpenny/internal/jsonscan"
+	"github.com/generic-corp/halfpenny/llm"
+)
+
+// anthropicMember reads one top-level member of a request to Anthropic's Messages
+// API. What it asks for is noted under the name that OpenAI's dialect has for it.
+func (b *body) anthropicMember(m *jsonscan.Member) *llm.Error {
+	switch name := string(m.Name); name {
+	case "model":
+		return first(b.model.Value == nil, m, b.readModel)
+	case "messages":
+		return first(!b.hasMessages, m, b.readMessages)
+	case "system", "service_tier":
+	case "stream":
+		return readBool(m, &b.stream)
+	case "max_tokens":
+		b.ask("max_tokens", m.Value)
+		return readCount(m, &b.maxOutput)
+	case "tools":
+		b.ask("tools", m.Value)
+		return first(!b.hasTools, m, b.readTools)
+	case "stop_sequences":
+		b.ask("stop", m.Value)
+	case "metadata":
+		if gjson.GetBytes(m.Value, "user_id").Type == gjson.String {
+			b.ask("user", m.Value)
+		}
+	case "thinking":
+		if t := gjson.GetBytes(m.Value, "type").Str; t != "disabled" {
+			b.ask("reasoning_effort", m.Value)
+		}
+	case "output_config", "output_format":
+		b.readOutputConfig(m.Value)
+	default:
+		b.ask(name, m.Value)
+	}
+	return nil
+}
+
+// readOutputConfig reads the shape and the effort that an answer is to have:
+// https://platform.claude.com/docs/en/build-with-claude/structured-outputs
+func (b *body) readOutputConfig(value []byte) {
+	if gjson.GetBytes(value, "format").IsObject() || gjson.GetBytes(value, "schema").Exists() {
+		b.needs.JSONSchema = true
+		b.ask("response_format", value)
+	}
+	if gjson.GetBytes(value, "effort").Exists() {
+		b.ask("reasoning_effort", value)
+	}
+}
+
+// countTokens answers Anthropic's count_tokens by the estimate that routing goes by:
+// https://platform.claude.com/docs/en/api/messages-count-tokens
+func (c *call) countTokens() *llm.Error {
+	if !c.http.IsPost() {
+		return errMethod("POST")
+	}
+	if err := c.authenticate(); err != nil {
+		return err
+	}
+	if err := c.body.read(c.http.PostBody(), c.dialect); err != nil {
+		return err
+	}
+	if err := c.controls(&c.query); err != nil {
+		return err
+	}
+	g := c.gateway
+	g.describe(&c.body, &c.prompt, &c.query, c.caller, c.start)
+	c.query.Dry = true
+	if err := g.Table(c.caller).Decide(&c.query, &c.decision); err != nil {
+		return err
+	}
+	if err := c.limit(); err != nil {
+		return err
+	}
+	return c.json(map[string]int64{"input_tokens": c.decision.Candidates[0].Input})
+}
