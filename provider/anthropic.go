@@ -1,10 +1,7 @@
 package provider
 
 import (
-	"fmt"
 	"net/http"
-	"net/url"
-	"strings"
 
 	"github.com/generic-corp/halfpenny/llm"
 )
@@ -17,10 +14,7 @@ var _ = register(Kind{
 // anthropicVersion is sent where the caller names none: https://platform.claude.com/docs/en/api/versioning
 const anthropicVersion = "2023-06-01"
 
-type anthropicAdapter struct {
-	messages *url.URL // shared by all requests, so never changed
-	fields   Fields
-}
+type anthropicAdapter struct{ native }
 
 var (
 	_ Adapter     = (*anthropicAdapter)(nil)
@@ -28,22 +22,8 @@ var (
 )
 
 func newAnthropic(baseURL string) (Adapter, error) {
-	messages, err := url.Parse(strings.TrimSuffix(baseURL, "/") + "/v1/messages")
-	if err != nil {
-		return nil, fmt.Errorf("cannot read the base URL of provider anthropic: %w", err)
-	}
-	return &anthropicAdapter{messages: messages, fields: translated(anthropicHonours, "metadata")}, nil
-}
-
-// Name is "anthropic".
-func (a *anthropicAdapter) Name() string { return "anthropic" }
-
-// Dialect is Anthropic's at the chat endpoint.
-func (a *anthropicAdapter) Dialect(e llm.Endpoint) llm.Dialect {
-	if e == llm.EndpointChat {
-		return llm.DialectAnthropic
-	}
-	return llm.DialectNone
+	n, err := newNative("anthropic", llm.DialectAnthropic, baseURL, "/v1/messages", anthropicHonours, "metadata")
+	return &anthropicAdapter{n}, err
 }
 
 // Prepare addresses the Messages API and adds the API key.
@@ -51,7 +31,7 @@ func (a *anthropicAdapter) Prepare(r *http.Request, to Destination) error {
 	if to.Endpoint != llm.EndpointChat {
 		return notServed(a, to.Endpoint)
 	}
-	r.URL, r.Host = a.messages, a.messages.Host
+	r.URL, r.Host = a.base, a.base.Host
 	if r.Header["Anthropic-Version"] == nil {
 		r.Header["Anthropic-Version"] = []string{anthropicVersion}
 	}
@@ -59,17 +39,4 @@ func (a *anthropicAdapter) Prepare(r *http.Request, to Destination) error {
 		r.Header["X-Api-Key"] = []string{to.Secret}
 	}
 	return nil
-}
-
-// Fields are those of OpenAI's chat that the translation can express.
-func (a *anthropicAdapter) Fields(llm.Endpoint) Fields { return a.fields }
-
-// translated is what becomes of fields by a translation: it expresses those that are
-// honoured, some values of those that vary, and no other.
-func translated(honoured []string, vary ...string) Fields {
-	f := Fields{Honoured: fieldsOf(honoured), Closed: true}
-	varies := fieldsOf(vary)
-	f.Refused = everyField.Without(&f.Honoured)
-	f.Refused = f.Refused.Without(&varies)
-	return f
 }

@@ -169,7 +169,7 @@ func (r *anthropicRequest) metadata(v []byte) error {
 		if string(name) != "user_id" {
 			return inexpressible("metadata", string(name))
 		}
-		if !isQuoted(value) {
+		if !isString(value) {
 			return malformed("metadata", "user_id must be a string")
 		}
 		r.user = value
@@ -208,7 +208,7 @@ func (r *anthropicRequest) toolChoice(v []byte) error {
 	case `"any"`:
 		r.choice = []byte(`"required"`)
 	case `"tool"`:
-		if !isQuoted(tool) {
+		if !isString(tool) {
 			return malformed("tool_choice", "name must be a string")
 		}
 		r.choice = append(append([]byte(`{"type":"function","function":{"name":`), tool...), "}}"...)
@@ -448,7 +448,7 @@ func appendFunctionTool(dst, tool []byte) ([]byte, error) {
 		return dst, inexpressible("tools", "a tool of type "+string(inner(kind)))
 	case unknown != nil:
 		return dst, inexpressible("tools", string(unknown))
-	case !isQuoted(name):
+	case !isString(name):
 		return dst, malformed("tools", "name must be a string")
 	}
 	dst = append(append(dst, `{"type":"function","function":{"name":`...), name...)
@@ -512,8 +512,6 @@ func eachElement(array []byte, f func(value []byte) error) error {
 	return err
 }
 
-func isQuoted(v []byte) bool { return len(v) > 0 && v[0] == '"' }
-
 func isArray(v []byte) bool { return len(v) > 0 && v[0] == '[' }
 
 // isEmpty reports whether a raw array has no elements, or is not set.
@@ -521,7 +519,7 @@ func isEmpty(array []byte) bool { return len(bytes.Trim(array, "[] \t\r\n")) == 
 
 // inner is what lies between the quotes of a raw string; of any other value there is nothing.
 func inner(v []byte) []byte {
-	if !isQuoted(v) {
+	if !isString(v) {
 		return nil
 	}
 	return v[1 : len(v)-1]

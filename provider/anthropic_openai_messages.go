@@ -60,7 +60,7 @@ func (m *openaiMessages) message(message []byte) (role []byte, err error) {
 	switch {
 	case err != nil:
 		return nil, err
-	case !isQuoted(content) && !isArray(content):
+	case !isString(content) && !isArray(content):
 		return nil, malformed("messages", "content must be a string or an array")
 	}
 	switch string(role) {
@@ -93,7 +93,7 @@ func (m *openaiMessages) close(content []byte) {
 // user writes the results of tools, which must follow their calls at once, and
 // then whatever else the user says.
 func (m *openaiMessages) user(content []byte) error {
-	if isQuoted(content) {
+	if isString(content) {
 		m.open("user")
 		m.close(content)
 		return nil
@@ -130,7 +130,7 @@ func (m *openaiMessages) user(content []byte) error {
 // that images and documents go into the user's message behind it. OpenAI has no
 // flag for errors: the text says it.
 func (m *openaiMessages) toolResult(b *messageBlock) error {
-	if !isQuoted(b.toolUseID) {
+	if !isString(b.toolUseID) {
 		return malformed("messages", "tool_use_id of a tool_result is missing")
 	}
 	text := []byte(`"`)
@@ -139,7 +139,7 @@ func (m *openaiMessages) toolResult(b *messageBlock) error {
 	}
 	attached := false
 	switch {
-	case isQuoted(b.content):
+	case isString(b.content):
 		text = append(text, inner(b.content)...)
 	case isArray(b.content):
 		some := false
@@ -180,7 +180,7 @@ func (m *openaiMessages) toolResult(b *messageBlock) error {
 // assistant writes an answer of an earlier turn. Its thinking goes back to a
 // provider that has a place for it; one that has none would refuse the request.
 func (m *openaiMessages) assistant(content []byte) error {
-	if isQuoted(content) {
+	if isString(content) {
 		m.open("assistant")
 		m.close(content)
 		return nil
@@ -274,7 +274,7 @@ func (a *openaiAssistant) detail(head string, escaped []byte) {
 }
 
 func (a *openaiAssistant) call(b *messageBlock) error {
-	if !isQuoted(b.id) || !isQuoted(b.name) {
+	if !isString(b.id) || !isString(b.name) {
 		return malformed("messages", "id and name of a tool_use must be strings")
 	}
 	a.separate(&a.calls)
@@ -344,7 +344,7 @@ func readMessageBlock(v []byte) (b messageBlock, err error) {
 	switch {
 	case err != nil:
 		return b, err
-	case b.kind == "text" && !isQuoted(b.text):
+	case b.kind == "text" && !isString(b.text):
 		return b, malformed("messages", "text of a text block must be a string")
 	case b.uncommon != nil:
 		return b, inexpressible("messages", string(b.uncommon)+" of a block of type "+b.kind)
@@ -409,16 +409,16 @@ func (p *openaiParts) addDocument(b *messageBlock) error {
 	if err != nil {
 		return err
 	}
-	if isQuoted(b.context) {
+	if isString(b.context) {
 		p.addText(b.context)
 	}
-	if s.kind != "base64" && isQuoted(b.title) {
+	if s.kind != "base64" && isString(b.title) {
 		p.addText(b.title)
 	}
 	switch {
-	case s.kind == "text" && isQuoted(s.data):
+	case s.kind == "text" && isString(s.data):
 		p.addText(s.data)
-	case s.kind == "content" && isQuoted(s.content):
+	case s.kind == "content" && isString(s.content):
 		p.addText(s.content)
 	case s.kind == "content" && isArray(s.content):
 		return eachElement(s.content, func(v []byte) error {
@@ -493,7 +493,7 @@ func (s *messageSource) appendDataURL(dst []byte) []byte {
 
 // joinedText is a content of text blocks as one raw string.
 func joinedText(field string, content []byte, between string) ([]byte, error) {
-	if isQuoted(content) {
+	if isString(content) {
 		return content, nil
 	}
 	if !isArray(content) {

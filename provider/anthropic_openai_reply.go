@@ -234,7 +234,7 @@ func (a *anthropicAnswer) add(kind anthropicKind, escaped []byte) {
 
 // content reads a content: a string, or the parts that Mistral's thinking models write.
 func (a *anthropicAnswer) content(v []byte) {
-	if isQuoted(v) {
+	if isString(v) {
 		a.add(textBlock, inner(v))
 		return
 	}

@@ -1,9 +1,7 @@
 package provider
 
 import (
-	"fmt"
 	"net/http"
-	"net/url"
 	"strings"
 
 	"github.com/generic-corp/halfpenny/llm"
@@ -15,10 +13,7 @@ var _ = register(Kind{
 	Env: []string{"GEMINI_API_KEY", "GOOGLE_API_KEY"}, New: newGemini,
 })
 
-type geminiAdapter struct {
-	models *url.URL // in front of a model's name
-	fields Fields
-}
+type geminiAdapter struct{ native }
 
 var (
 	_ Adapter     = (*geminiAdapter)(nil)
@@ -26,22 +21,8 @@ var (
 )
 
 func newGemini(baseURL string) (Adapter, error) {
-	models, err := url.Parse(strings.TrimSuffix(baseURL, "/") + "/v1beta/models/")
-	if err != nil {
-		return nil, fmt.Errorf("cannot read the base URL of provider gemini: %w", err)
-	}
-	return &geminiAdapter{models: models, fields: translated(geminiHonours, "parallel_tool_calls", "logit_bias", "modalities", "verbosity", "store")}, nil
-}
-
-// Name is "gemini".
-func (a *geminiAdapter) Name() string { return "gemini" }
-
-// Dialect is Gemini's at the chat endpoint.
-func (a *geminiAdapter) Dialect(e llm.Endpoint) llm.Dialect {
-	if e == llm.EndpointChat {
-		return llm.DialectGemini
-	}
-	return llm.DialectNone
+	n, err := newNative("gemini", llm.DialectGemini, baseURL, "/v1beta/models/", geminiHonours, "parallel_tool_calls", "logit_bias", "modalities", "verbosity", "store")
+	return &geminiAdapter{n}, err
 }
 
 // Prepare addresses the model and adds the API key.
@@ -49,19 +30,16 @@ func (a *geminiAdapter) Prepare(r *http.Request, to Destination) error {
 	if to.Endpoint != llm.EndpointChat {
 		return notServed(a, to.Endpoint)
 	}
-	method, query := ":generateContent", ""
+	u := *a.base
+	u.Path += strings.TrimPrefix(to.Model, "models/")
 	if to.Stream {
-		method, query = ":streamGenerateContent", "alt=sse"
+		u.Path, u.RawQuery = u.Path+":streamGenerateContent", "alt=sse"
+	} else {
+		u.Path += ":generateContent"
 	}
-	u := *a.models
-	u.Path += strings.TrimPrefix(to.Model, "models/") + method
-	u.RawQuery = query
 	r.URL, r.Host = &u, u.Host
 	if to.Secret != "" {
 		r.Header["X-Goog-Api-Key"] = []string{to.Secret}
 	}
 	return nil
 }
-
-// Fields are those of OpenAI's chat that the translation can express.
-func (a *geminiAdapter) Fields(llm.Endpoint) Fields { return a.fields }

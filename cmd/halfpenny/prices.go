@@ -11,6 +11,7 @@ import (
 
 	"github.com/generic-corp/halfpenny/config"
 	"github.com/generic-corp/halfpenny/pricing"
+	"github.com/generic-corp/halfpenny/store"
 )
 
 // pricesShow prints the prices in force: of one model with all that is known of it,
@@ -203,19 +204,28 @@ func pricesCheck(ctx context.Context, c *cli, args []string) error {
 	if from == "" {
 		return nil
 	}
-	list, err := fetchPriceList(ctx, from, from)
+	_, updates, err := c.newerPrices(ctx, from, from)
 	if err != nil {
 		return err
 	}
+	_, diffs := catalogue.With(updates)
+	return printDiffs(c.out, diffs)
+}
+
+// newerPrices reads a price list. Entries that cannot be taken in are told and left out.
+func (c *cli) newerPrices(ctx context.Context, from, source string) (*store.PriceList, []pricing.HostUpdate, error) {
+	list, err := fetchPriceList(ctx, from, source)
+	if err != nil {
+		return nil, nil, err
+	}
 	updates, err := updatesOf(list)
 	if updates == nil {
-		return err
+		return nil, nil, err
 	}
 	if err != nil {
 		fmt.Fprintln(c.err, err)
 	}
-	_, diffs := catalogue.With(updates)
-	return printDiffs(c.out, diffs)
+	return list, updates, nil
 }
 
 func checkCatalogue(out io.Writer, c *pricing.Catalogue, now time.Time) error {
@@ -292,16 +302,9 @@ func pricesUpdate(ctx context.Context, c *cli, args []string) error {
 	if !strings.HasPrefix(from, "https://") && source == "" && !dry {
 		return errors.New("prices update: a file needs --source, which says where it comes from")
 	}
-	list, err := fetchPriceList(ctx, from, source)
+	list, updates, err := c.newerPrices(ctx, from, source)
 	if err != nil {
 		return err
-	}
-	updates, err := updatesOf(list)
-	if updates == nil {
-		return err
-	}
-	if err != nil {
-		fmt.Fprintln(c.err, err)
 	}
 	return withStore(ctx, file, func(ctx context.Context, _ *config.Config, db database) error {
 		lists, err := db.PriceLists(ctx, time.Now().Add(-priceHistory))

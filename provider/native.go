@@ -1,0 +1,46 @@
+package provider
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+
+	"github.com/generic-corp/halfpenny/llm"
+)
+
+// native is what providers with a dialect of their own have in common.
+type native struct {
+	name    string
+	dialect llm.Dialect
+	base    *url.URL // of the chat endpoint; shared by all requests, so never changed
+	fields  Fields
+}
+
+// newNative returns one whose chat endpoint is at path behind its base URL, and that
+// is reached from OpenAI's dialect with the fields that a translation honours, and
+// with some values of those that vary.
+func newNative(name string, d llm.Dialect, baseURL, path string, honoured []string, vary ...string) (native, error) {
+	base, err := url.Parse(strings.TrimSuffix(baseURL, "/") + path)
+	if err != nil {
+		return native{}, fmt.Errorf("cannot read the base URL of provider %s: %w", name, err)
+	}
+	f := Fields{Honoured: fieldsOf(honoured), Closed: true}
+	varies := fieldsOf(vary)
+	f.Refused = everyField.Without(&f.Honoured)
+	f.Refused = f.Refused.Without(&varies)
+	return native{name, d, base, f}, nil
+}
+
+// Name returns the provider's kind.
+func (n *native) Name() string { return n.name }
+
+// Dialect is the provider's own at the chat endpoint.
+func (n *native) Dialect(e llm.Endpoint) llm.Dialect {
+	if e == llm.EndpointChat {
+		return n.dialect
+	}
+	return llm.DialectNone
+}
+
+// Fields are those of OpenAI's chat that the translation can express.
+func (n *native) Fields(llm.Endpoint) Fields { return n.fields }
