@@ -17,6 +17,9 @@ const (
 	EndpointModerations          // whether a text is harmful
 	EndpointRerank               // documents by their relevance to a query
 	EndpointCount                // the number of tokens of messages
+
+	// Endpoints is the count of endpoints, EndpointNone included.
+	Endpoints = int(iota)
 )
 
 var endpointNames = [...]string{"", "chat", "models", "embeddings", "completions", "moderations", "rerank", "count"}

@@ -16,8 +16,8 @@ type Compatible struct {
 	Env       []string // environment variables that hold an API key
 	BaseURL   string   // the provider's own; empty: must be configured
 	NoKey     bool     // works without an API key
-	ChatPath  string   // behind the base URL; empty: /chat/completions
 	KeyHeader string   // header of the API key; empty: Authorization: Bearer
+	Also      []string // endpoints beside /chat/completions: /embeddings, /completions
 	// Fields are the chat fields that the provider documents to honour with every
 	// model, beside those that everyone reads (model, messages, stream, stream_options).
 	// A model that was not named is sent nothing else.
@@ -38,20 +38,32 @@ type Compatible struct {
 
 // compatible registers c.
 func compatible(c Compatible) struct{} {
-	if c.ChatPath == "" {
-		c.ChatPath = "/chat/completions"
-	}
 	fields := c.fields()
 	return register(Kind{
 		Name: c.Name, Aliases: c.Aliases, Env: c.Env, BaseURL: c.BaseURL, NoKey: c.NoKey,
 		New: func(baseURL string) (Adapter, error) {
-			chat, err := url.Parse(strings.TrimSuffix(baseURL, "/") + c.ChatPath)
-			if err != nil {
-				return nil, fmt.Errorf("cannot read the base URL of provider %s: %w", c.Name, err)
+			a := &compatibleAdapter{Compatible: c, fields: fields}
+			for _, path := range append([]string{"/chat/completions"}, c.Also...) {
+				u, err := url.Parse(strings.TrimSuffix(baseURL, "/") + path)
+				if err != nil {
+					return nil, fmt.Errorf("cannot read the base URL of provider %s: %w", c.Name, err)
+				}
+				a.at[endpointAt(path)] = u
 			}
-			return &compatibleAdapter{Compatible: c, chat: chat, fields: fields}, nil
+			return a, nil
 		},
 	})
+}
+
+// endpointAt returns the endpoint behind a path of OpenAI's API.
+func endpointAt(path string) llm.Endpoint {
+	switch path {
+	case "/embeddings":
+		return llm.EndpointEmbeddings
+	case "/completions":
+		return llm.EndpointCompletions
+	}
+	return llm.EndpointChat
 }
 
 func (c *Compatible) fields() Fields {
@@ -67,7 +79,7 @@ func (c *Compatible) fields() Fields {
 // compatibleAdapter is a Compatible at one base URL.
 type compatibleAdapter struct {
 	Compatible
-	chat   *url.URL // shared by all requests, so never changed
+	at     [llm.Endpoints]*url.URL // shared by all requests, so never changed; nil: not served
 	fields Fields
 }
 
@@ -81,20 +93,21 @@ var (
 // Name returns the provider's kind.
 func (a *compatibleAdapter) Name() string { return a.Compatible.Name }
 
-// Dialect is OpenAI's at the chat endpoint.
+// Dialect is OpenAI's at the endpoints that the provider has.
 func (a *compatibleAdapter) Dialect(e llm.Endpoint) llm.Dialect {
-	if e == llm.EndpointChat {
+	if int(e) < len(a.at) && a.at[e] != nil {
 		return llm.DialectOpenAI
 	}
 	return llm.DialectNone
 }
 
-// Prepare addresses the chat endpoint and adds the API key.
+// Prepare addresses the endpoint and adds the API key.
 func (a *compatibleAdapter) Prepare(r *http.Request, to Destination) error {
-	if to.Endpoint != llm.EndpointChat {
+	if a.Dialect(to.Endpoint) == llm.DialectNone {
 		return notServed(a, to.Endpoint)
 	}
-	r.URL, r.Host = a.chat, a.chat.Host
+	r.URL = a.at[to.Endpoint]
+	r.Host = r.URL.Host
 	switch {
 	case to.Secret == "":
 	case a.KeyHeader != "":

@@ -2,7 +2,7 @@ package provider
 
 // OpenAI: https://platform.openai.com/docs/api-reference/chat/create
 var _ = compatible(Compatible{
-	Name: "openai", BaseURL: "https://api.openai.com/v1", Env: []string{"OPENAI_API_KEY"},
+	Name: "openai", Also: []string{"/embeddings", "/completions"}, BaseURL: "https://api.openai.com/v1", Env: []string{"OPENAI_API_KEY"},
 	Fields: []string{"frequency_penalty", "function_call", "functions", "logit_bias", "logprobs", "max_completion_tokens", "max_tokens", "metadata", "n",
 		"parallel_tool_calls", "presence_penalty", "prompt_cache_key", "reasoning_effort", "response_format", "safety_identifier", "seed",
 		"service_tier", "stop", "store", "temperature", "tool_choice", "tools", "top_logprobs", "top_p", "user"},

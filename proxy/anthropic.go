@@ -63,7 +63,7 @@ func (c *call) countTokens() *llm.Error {
 	if err := c.authenticate(); err != nil {
 		return err
 	}
-	if err := c.body.read(c.http.PostBody(), c.dialect); err != nil {
+	if err := c.body.read(c.http.PostBody(), c.dialect, c.endpoint); err != nil {
 		return err
 	}
 	if err := c.controls(&c.query); err != nil {

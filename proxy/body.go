@@ -17,11 +17,12 @@ import (
 // body is what the gateway reads of a chat request, where it lies: everything
 // aliases the request's bytes and is valid until the handler returns.
 type body struct {
-	raw     []byte
-	dialect llm.Dialect
-	members []jsonscan.Member
-	fields  []string          // names of the members that ask for something
-	steers  []jsonscan.Member // OpenRouter's routing fields
+	raw      []byte
+	dialect  llm.Dialect
+	endpoint llm.Endpoint
+	members  []jsonscan.Member
+	fields   []string          // names of the members that ask for something
+	steers   []jsonscan.Member // OpenRouter's routing fields
 
 	model         jsonscan.Member
 	named         string // the model's name, a copy
@@ -43,9 +44,9 @@ type body struct {
 	maxPrompt, maxOutPrice llm.Rate
 }
 
-// read validates raw as a chat request of a dialect and finds what the gateway needs in it.
-func (b *body) read(raw []byte, d llm.Dialect) *llm.Error {
-	b.raw, b.dialect = raw, d
+// read validates raw as a request of a dialect and finds what the gateway needs in it.
+func (b *body) read(raw []byte, d llm.Dialect, e llm.Endpoint) *llm.Error {
+	b.raw, b.dialect, b.endpoint = raw, d, e
 	var err error
 	b.members, err = jsonscan.Members(b.members[:0], raw)
 	if err != nil {
@@ -55,9 +56,12 @@ func (b *body) read(raw []byte, d llm.Dialect) *llm.Error {
 		m := &b.members[i]
 		b.prompt.Member(m.Name, m.Value)
 		var err *llm.Error
-		if d == llm.DialectAnthropic {
+		switch {
+		case d == llm.DialectAnthropic:
 			err = b.anthropicMember(m)
-		} else {
+		case e != llm.EndpointChat:
+			err = b.plainMember(m)
+		default:
 			b.ask(unsafe.String(unsafe.SliceData(m.Name), len(m.Name)), m.Value) //nolint:gosec // it aliases the request like the rest of the body does
 			err = b.member(m)
 		}
@@ -69,7 +73,37 @@ func (b *body) read(raw []byte, d llm.Dialect) *llm.Error {
 	case b.model.Value == nil:
 		return llm.Invalid("model", "The field 'model' is missing.")
 	case !b.hasMessages:
-		return llm.Invalid("messages", "The field 'messages' is missing.")
+		return llm.Invalid(b.asked(), "The field '"+b.asked()+"' is missing.")
+	}
+	return nil
+}
+
+// asked is the field without which there is nothing to do.
+func (b *body) asked() string {
+	switch b.endpoint {
+	case llm.EndpointEmbeddings:
+		return "input"
+	case llm.EndpointCompletions:
+		return "prompt"
+	}
+	return "messages"
+}
+
+// plainMember reads one top-level member of a request that is no conversation.
+func (b *body) plainMember(m *jsonscan.Member) *llm.Error {
+	switch name := string(m.Name); name {
+	case "model":
+		return first(b.model.Value == nil, m, b.readModel)
+	case b.asked():
+		b.hasMessages = string(m.Value) != "null"
+	case "stream":
+		return readBool(m, &b.stream)
+	case "stream_options":
+		return first(b.streamOptions.Value == nil, m, b.readStreamOptions)
+	case "max_tokens":
+		return readCount(m, &b.maxOutput)
+	case "n":
+		return readCount(m, &b.choices)
 	}
 	return nil
 }

@@ -14,7 +14,7 @@ func TestNeeds(t *testing.T) {
 	f := func(rest string, want router.Needs) {
 		t.Helper()
 		var b body
-		if err := b.read([]byte(`{"model":"m",`+rest+`}`), llm.DialectOpenAI); err != nil {
+		if err := b.read([]byte(`{"model":"m",`+rest+`}`), llm.DialectOpenAI, llm.EndpointChat); err != nil {
 			t.Errorf("%s: %v", rest, err)
 		}
 		if b.needs != want {
@@ -37,7 +37,7 @@ func TestNeeds(t *testing.T) {
 
 func TestProviderPreferences(t *testing.T) {
 	var b body
-	err := b.read([]byte(`{"model":"m","messages":[{}],"models":["a","b"],"provider":{"order":["groq"],"only":["groq","openai"],"sort":"price","max_price":{"prompt":1.5,"completion":"2"}}}`), llm.DialectOpenAI)
+	err := b.read([]byte(`{"model":"m","messages":[{}],"models":["a","b"],"provider":{"order":["groq"],"only":["groq","openai"],"sort":"price","max_price":{"prompt":1.5,"completion":"2"}}}`), llm.DialectOpenAI, llm.EndpointChat)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +46,7 @@ func TestProviderPreferences(t *testing.T) {
 	}
 	for _, bad := range []string{`"models":"a"`, `"models":[1]`, `"provider":{"only":{"a":"b"}}`, `"provider":{"max_price":{"prompt":"cheap"}}`} {
 		var b body
-		if err := b.read([]byte(`{"model":"m","messages":[{}],`+bad+`}`), llm.DialectOpenAI); err == nil || err.Param == "" {
+		if err := b.read([]byte(`{"model":"m","messages":[{}],`+bad+`}`), llm.DialectOpenAI, llm.EndpointChat); err == nil || err.Param == "" {
 			t.Errorf("%s was accepted, or its field not named: %v", bad, err)
 		}
 	}
@@ -115,7 +115,7 @@ func FuzzBody(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		for _, d := range []llm.Dialect{llm.DialectOpenAI, llm.DialectAnthropic} {
 			var b body
-			if err := b.read(raw, d); err == nil && (b.named == "" || len(b.prompt.Messages) == 0) {
+			if err := b.read(raw, d, llm.EndpointChat); err == nil && (b.named == "" || len(b.prompt.Messages) == 0) {
 				t.Fatalf("%s: accepted %q", d, raw)
 			} else if err != nil && (err.Status != 400 || err.Message == "") {
 				t.Fatalf("%s: error %+v", d, err)

@@ -59,7 +59,7 @@ func (c *call) open() {
 	t, d := c.caller.Tenant, &c.decision
 	c.record = &llm.Record{
 		ID: c.id, TenantID: t.ID, Slug: t.Slug, KeyID: c.caller.Key.ID, Test: c.caller.Key.Test,
-		At: c.start, Endpoint: llm.EndpointChat, Dialect: c.dialect, Mode: d.Mode, Stream: c.body.stream,
+		At: c.start, Endpoint: c.endpoint, Dialect: c.dialect, Mode: d.Mode, Stream: c.body.stream,
 		Requested: c.body.named, Task: c.body.task(d.Candidates[0].Input), Tags: c.tags,
 		Considered: d.Considered, Rejected: d.Rejected, BaselineKind: d.BaselineKind, BaselineName: d.BaselineName, Substitution: d.Substitution,
 		Attempts: make([]llm.Attempt, 0, 1),
@@ -69,7 +69,7 @@ func (c *call) open() {
 
 // task is a label of what is asked, in none of its own words.
 func (b *body) task(tokens int64) string {
-	label := "chat, ~" + strconv.FormatInt(tokens, 10) + " tokens"
+	label := b.endpoint.String() + ", ~" + strconv.FormatInt(tokens, 10) + " tokens"
 	if b.toolCount > 0 {
 		label += ", " + strconv.Itoa(b.toolCount) + " tools"
 	}
@@ -199,7 +199,7 @@ func (c *call) attempt(candidate *router.Candidate) (*attempt, context.Context) 
 // prepare builds the provider's request: body, address and credentials.
 func (a *attempt) prepare(ctx context.Context) (*http.Request, *llm.Error) {
 	t, b := a.candidate.Target, &a.body
-	upstream := t.Account.Adapter.Dialect(llm.EndpointChat)
+	upstream := t.Account.Adapter.Dialect(a.endpoint)
 	asker, _ := t.Account.Adapter.(provider.UsageAsker)
 	annotate := a.annotates()
 	drop := b.steers
@@ -211,7 +211,7 @@ func (a *attempt) prepare(ctx context.Context) (*http.Request, *llm.Error) {
 	a.translator = provider.NewTranslator(b.dialect, upstream, provider.Call{
 		Send: t.Sent, Named: b.named, Model: b.model, StreamOptions: b.streamOptions, AskUsage: ask, DropUsage: ask && !annotate, Drop: drop, MaxOutput: maxOutput(t),
 	})
-	a.meter = provider.NewMeter(llm.EndpointChat, upstream, func(text []byte) int64 { return a.gateway.Estimator.TextFor(t.Family, text) })
+	a.meter = provider.NewMeter(a.endpoint, upstream, func(text []byte) int64 { return a.gateway.Estimator.TextFor(t.Family, text) })
 	if a.translator == nil || a.meter == nil {
 		return nil, llm.Unavailable("The provider's dialect is not spoken.", fmt.Errorf("BUG: no translator to %s", upstream))
 	}
@@ -223,7 +223,7 @@ func (a *attempt) prepare(ctx context.Context) (*http.Request, *llm.Error) {
 		Method: http.MethodPost, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header: upHeader(&a.http.Request.Header, upstream), Body: &http1.Body{Bytes: sent}, ContentLength: int64(len(sent)),
 	}).WithContext(ctx)
-	to := provider.Destination{Endpoint: llm.EndpointChat, Model: t.Sent, Secret: a.candidate.Secret, Stream: b.stream}
+	to := provider.Destination{Endpoint: a.endpoint, Model: t.Sent, Secret: a.candidate.Secret, Stream: b.stream}
 	if err := t.Account.Adapter.Prepare(r, to); err != nil {
 		return nil, llm.Unavailable("The provider's request could not be prepared.", err)
 	}

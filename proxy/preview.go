@@ -18,7 +18,7 @@ func (g *Gateway) Preview(caller *tenancy.Caller, chat []byte, adjust func(*rout
 		q router.Query
 		d router.Decision
 	)
-	if err := b.read(chat, llm.DialectOpenAI); err != nil {
+	if err := b.read(chat, llm.DialectOpenAI, llm.EndpointChat); err != nil {
 		return d, err
 	}
 	g.describe(&b, &p, &q, caller, time.Now())

@@ -105,8 +105,8 @@ func (g *Gateway) InFlight() int64 { return g.flying.Load() }
 // Handle serves a request of the data plane; false: the path is not one of its own.
 func (g *Gateway) Handle(ctx *fasthttp.RequestCtx) bool {
 	switch path := string(ctx.Path()); {
-	case path == "/v1/chat/completions", path == "/v1/messages":
-		g.serve(ctx, (*call).chat)
+	case path == "/v1/chat/completions", path == "/v1/messages", path == "/v1/embeddings", path == "/v1/completions":
+		g.serve(ctx, (*call).forwarded)
 	case path == "/v1/messages/count_tokens":
 		g.serve(ctx, (*call).countTokens)
 	case path == "/v1/models", len(path) > len(modelPath) && path[:len(modelPath)] == modelPath:
@@ -120,7 +120,8 @@ func (g *Gateway) Handle(ctx *fasthttp.RequestCtx) bool {
 // serve runs one handler with what all of them share.
 func (g *Gateway) serve(ctx *fasthttp.RequestCtx, handle func(*call) *llm.Error) {
 	g.flying.Add(1)
-	c := &call{gateway: g, http: ctx, dialect: DialectOf(string(ctx.Path())), start: time.Now(), id: newID()}
+	path := string(ctx.Path())
+	c := &call{gateway: g, http: ctx, dialect: DialectOf(path), endpoint: endpointOf(path), start: time.Now(), id: newID()}
 	whole := false
 	defer func() {
 		if !whole {
@@ -167,11 +168,12 @@ func newID() string {
 
 // call is one request on its way.
 type call struct {
-	gateway *Gateway
-	http    *fasthttp.RequestCtx
-	dialect llm.Dialect
-	start   time.Time
-	id      string
+	gateway  *Gateway
+	http     *fasthttp.RequestCtx
+	dialect  llm.Dialect
+	endpoint llm.Endpoint
+	start    time.Time
+	id       string
 
 	caller   *tenancy.Caller
 	body     body
@@ -191,15 +193,27 @@ type call struct {
 	finished      bool
 }
 
-// chat is the way of a conversation, whatever the caller's dialect.
-func (c *call) chat() *llm.Error {
+// endpointOf returns what a path asks for.
+func endpointOf(path string) llm.Endpoint {
+	switch path {
+	case "/v1/embeddings":
+		return llm.EndpointEmbeddings
+	case "/v1/completions":
+		return llm.EndpointCompletions
+	}
+	return llm.EndpointChat
+}
+
+// forwarded is the way of a request to a provider, whatever it asks for and in
+// whichever dialect.
+func (c *call) forwarded() *llm.Error {
 	if !c.http.IsPost() {
 		return errMethod("POST")
 	}
 	if err := c.authenticate(); err != nil {
 		return err
 	}
-	if err := c.body.read(c.http.PostBody(), c.dialect); err != nil {
+	if err := c.body.read(c.http.PostBody(), c.dialect, c.endpoint); err != nil {
 		return err
 	}
 	if err := c.route(); err != nil {
@@ -256,21 +270,26 @@ func (c *call) route() *llm.Error {
 type prompt struct {
 	found       pricing.Estimate
 	calibration *pricing.Calibration
+	plain       bool // text alone, without what surrounds messages
 }
 
 // Tokens is the estimate for one model, as corrected by what its providers reported before.
 func (p *prompt) Tokens(counted string, family *pricing.Profile) int64 {
+	if p.plain {
+		return p.found.Text
+	}
 	tokens, _ := p.calibration.Input(counted, family, &p.found)
 	return tokens
 }
 
-// describe fills q with what the router must know of a chat request, and p, which q refers to.
+// describe fills q with what the router must know of a request, and p, which q refers to.
 func (g *Gateway) describe(b *body, p *prompt, q *router.Query, caller *tenancy.Caller, now time.Time) {
-	q.Endpoint, q.Dialect = llm.EndpointChat, b.dialect
+	q.Endpoint, q.Dialect = b.endpoint, b.dialect
 	q.Model, q.Models, q.Fields = b.named, b.fallbacks, b.fields
 	q.Only, q.Order, q.Sort = b.only, b.order, b.sort
 	q.MaxPrompt, q.MaxOutPrice = b.maxPrompt, b.maxOutPrice
 	p.found, p.calibration = g.Estimator.Estimate(b.prompt), g.Calibration
+	p.plain = b.endpoint != llm.EndpointChat
 	q.Prompt = p
 	q.MaxOutput, q.Choices, q.Needs, q.Tier = b.maxOutput, b.choices, b.needs, b.tier
 	q.Tenant = caller.Tenant.Slug

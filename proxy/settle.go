@@ -34,6 +34,9 @@ func (a *attempt) settle(outcome llm.Outcome) {
 func (a *attempt) learn(e *llm.Attempt) {
 	g, t := a.gateway, a.candidate.Target
 	g.outputs.learn(e.Model, e.Usage.OutputTokens())
+	if a.endpoint != llm.EndpointChat {
+		return
+	}
 	reported := e.Usage.InputTokens()
 	g.Metrics.Estimate(a.prompt.found.For(t.Family), e.EstimatedInput, reported)
 	g.Calibration.Learn(t.Counted, t.Family, &a.prompt.found, reported)

@@ -320,7 +320,7 @@ func cheapest(options []option) (best *option) {
 func (c *choice) substitute(w *wish, named *option, others int) {
 	t, d := c.table, c.decision
 	switch needs := &c.query.Needs; {
-	case named == nil || w.model == nil || w.model.Capability == 0:
+	case named == nil || w.model == nil || w.model.Capability == 0 || c.query.Endpoint != llm.EndpointChat:
 		c.counts[llm.ReasonOtherModel] += others
 		return
 	case needs.ToolChain || needs.Conversation:
@@ -370,7 +370,7 @@ func (c *choice) least(s *offer) llm.Money {
 	if c.query.Tier != "" || c.table.options.Terms != nil {
 		return 0 // the lower bound is of the price list's default tier
 	}
-	return s.least(c.tokensAt(s.node), expected(s.model, c.query.MaxOutput, c.query.Choices))
+	return s.least(c.tokensAt(s.node), c.expected(s.model))
 }
 
 // substituted weighs a target as a substitute.

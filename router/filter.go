@@ -56,8 +56,8 @@ func (c *choice) weigh(n *node, strict bool) option {
 	q, m := c.query, n.target.Model
 	dialect := n.target.Account.Adapter.Dialect(q.Endpoint)
 	// Its maker's own interface is the best one to a model, whatever it speaks. What is
-	// documented of fields is of OpenAI's: other callers' reach their own dialect as they are.
-	native := dialect == q.Dialect && dialect != llm.DialectOpenAI
+	// documented of fields is of OpenAI's chat: others reach their own kind as they are.
+	native := dialect == q.Dialect && dialect != llm.DialectOpenAI || q.Endpoint != llm.EndpointChat
 	o.translated = dialect != q.Dialect && !n.own
 	switch {
 	case q.Test != n.target.Account.Simulated && (q.Test || c.table.real):
@@ -68,7 +68,7 @@ func (c *choice) weigh(n *node, strict bool) option {
 		o.reason = llm.ReasonRegion
 	case len(q.Only) > 0 && !n.access.calledAny(q.Only):
 		o.reason = llm.ReasonPreference
-	case !c.speaks(dialect):
+	case !c.speaks(dialect), !suits(m, q.Endpoint):
 		o.reason = llm.ReasonDialect
 	default:
 		o.sure = native || !strict && c.answers(n) || c.honours(n)
@@ -93,6 +93,20 @@ func (c *choice) weigh(n *node, strict bool) option {
 func (c *choice) speaks(upstream llm.Dialect) bool {
 	t := &c.table.translate
 	return upstream != llm.DialectNone && int(upstream) < len(t) && int(c.query.Dialect) < len(t) && t[c.query.Dialect][upstream]
+}
+
+// suits reports whether a model is for an endpoint. A conversation is tried with any
+// model that is named for one.
+func suits(m *pricing.Model, e llm.Endpoint) bool {
+	switch {
+	case m == nil:
+		return true
+	case e == llm.EndpointEmbeddings:
+		return m.Use == "embedding"
+	case e == llm.EndpointCompletions:
+		return m.Use == "completion" || m.Chat
+	}
+	return true
 }
 
 // lacks names the first ability that the request needs and the model has not. Of a
@@ -214,8 +228,16 @@ func (c *choice) price(o *option) {
 	if o.price == nil {
 		return
 	}
-	usage := llm.Usage{Input: o.input, Output: expected(m, q.MaxOutput, q.Choices)}
+	usage := llm.Usage{Input: o.input, Output: c.expected(m)}
 	o.cost = o.price.Bill(&usage)
+}
+
+// expected is the number of tokens that a model is expected to write.
+func (c *choice) expected(m *pricing.Model) int64 {
+	if c.query.Endpoint == llm.EndpointEmbeddings {
+		return 0
+	}
+	return expected(m, c.query.MaxOutput, c.query.Choices)
 }
 
 // expected is the number of tokens that a model is expected to write, where room and

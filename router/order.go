@@ -120,7 +120,7 @@ func (c *choice) choose(options []option) {
 	secret := c.claim(options)
 	for i := range options {
 		o := &options[i]
-		candidate := Candidate{Target: &o.node.target, Secret: secret, Capability: o.node.skill, Reason: o.natural, Input: o.input, Output: expected(o.node.target.Model, c.query.MaxOutput, c.query.Choices)}
+		candidate := Candidate{Target: &o.node.target, Secret: secret, Capability: o.node.skill, Reason: o.natural, Input: o.input, Output: c.expected(o.node.target.Model)}
 		switch {
 		case i > 0:
 			candidate.Secret, _ = o.node.access.next(c.query.Now, false)

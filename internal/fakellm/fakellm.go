@@ -4,7 +4,8 @@
 //
 // It speaks three dialects. Their answers are one, so that what a translator loses shows:
 //
-//   - OpenAI, under every prefix: POST …/chat/completions and GET …/models
+//   - OpenAI, under every prefix: POST …/chat/completions, …/completions, …/embeddings
+//     and …/moderations, and GET …/models
 //   - Anthropic, under /sim/<kind>/anthropic: POST /v1/messages and /v1/messages/count_tokens
 //   - Gemini, under /sim/<kind>/gemini: POST …/models/<model>:generateContent,
 //     :streamGenerateContent (an array, or events with alt=sse) and :countTokens
@@ -16,8 +17,11 @@
 // enums, bounds and required fields; no patterns). Where JSON is asked for, the
 // answer is JSON. Where Anthropic or Gemini is asked to think, thoughts come
 // before the answer. Stop sequences are obeyed. Every answer says that it is
-// simulated: OpenAI's in system_fingerprint, Anthropic's in id, Gemini's in
-// responseId.
+// simulated: OpenAI's in system_fingerprint (moderations in id), Anthropic's in id,
+// Gemini's in responseId. Embeddings have no place to say it.
+//
+// An embedding is a vector of length 1 that depends on its text alone. Moderation
+// finds nothing.
 //
 // Anthropic and Gemini want a credential, and refuse in their own words what the
 // real ones refuse and translators get wrong, such as a call without its result.
@@ -25,9 +29,11 @@
 // Tokens: a prompt has [PromptTokens], about a quarter of its bytes; an answer
 // has as many as it would send deltas. A prompt of 1024 tokens or more reports a
 // part of them as cached, in steps of 128; Anthropic's only where it has
-// breakpoints, and another part as written.
+// breakpoints, and another part as written. Legacy completions and embeddings count
+// a quarter of each text's bytes, or the token numbers, and nothing is cached.
 //
-// Nothing ever fails by chance. A marker in the last user message asks for it:
+// Nothing ever fails by chance. A marker in the last user message, or in any of the
+// texts where there are no messages, asks for it:
 //
 //	[[halfpenny:status=429,retry-after=2]]
 //

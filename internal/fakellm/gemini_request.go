@@ -92,7 +92,7 @@ func parseGenerate(body []byte, model string) (*request, error) {
 	if g.Counted != nil {
 		g = *g.Counted
 	}
-	q := &request{Model: model, N: max(1, g.Config.Candidates), MaxTokens: g.Config.MaxTokens, Stop: stops(g.Config.Stop)}
+	q := &request{Model: model, N: max(1, g.Config.Candidates), MaxTokens: g.Config.MaxTokens, Stop: texts(g.Config.Stop)}
 	if q.N > maxChoices {
 		return nil, invalid("candidateCount must be between 1 and %d", maxChoices)
 	}

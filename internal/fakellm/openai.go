@@ -62,7 +62,7 @@ type envelope struct {
 	Created     int64           `json:"created"`
 	Model       string          `json:"model"`
 	Fingerprint string          `json:"system_fingerprint"`
-	Choices     []wireChoice    `json:"choices"`
+	Choices     any             `json:"choices"` // a list
 	Usage       json.RawMessage `json:"usage,omitempty"`
 }
 

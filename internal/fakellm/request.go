@@ -57,7 +57,7 @@ type request struct {
 	MaxCompletionTokens int             `json:"max_completion_tokens"`
 	Tools               []tool          `json:"tools"`
 	ToolChoice          json.RawMessage `json:"tool_choice"`
-	Stop                stops           `json:"stop"`
+	Stop                texts           `json:"stop"`
 	ResponseFormat      struct {
 		Type       string `json:"type"`
 		JSONSchema struct {
@@ -67,15 +67,16 @@ type request struct {
 
 	thinking thinking
 	cache    caching
+	tokens   int64 // of the prompt, where the API has no messages; 0: by the messages
 }
 
-// stops are stop sequences: one text or a list of them.
-type stops []string
+// texts are one text or a list of them.
+type texts []string
 
-func (s *stops) UnmarshalJSON(b []byte) error {
+func (s *texts) UnmarshalJSON(b []byte) error {
 	var one string
 	if json.Unmarshal(b, &one) == nil {
-		*s = stops{one}
+		*s = texts{one}
 		return nil
 	}
 	return json.Unmarshal(b, (*[]string)(s))
@@ -94,6 +95,8 @@ type tool struct {
 	} `json:"function"`
 }
 
+var errNoModel = errors.New("you must provide a model parameter")
+
 func parseRequest(body []byte) (*request, error) {
 	q := &request{N: 1}
 	if err := json.Unmarshal(body, q); err != nil {
@@ -101,7 +104,7 @@ func parseRequest(body []byte) (*request, error) {
 	}
 	switch {
 	case q.Model == "":
-		return nil, errors.New("you must provide a model parameter")
+		return nil, errNoModel
 	case len(q.Messages) == 0:
 		return nil, errors.New("messages must not be empty")
 	case q.N < 1 || q.N > maxChoices:
@@ -180,6 +183,9 @@ func PromptTokens(body []byte) int64 {
 }
 
 func (q *request) promptTokens() int64 {
+	if q.tokens > 0 {
+		return q.tokens
+	}
 	size, fixed := 0, tokensPerPrompt
 	for i := range q.Messages {
 		text, images := q.Messages[i].text()

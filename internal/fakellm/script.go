@@ -51,7 +51,7 @@ type Script struct {
 	At string // the kind of provider that it is for; empty: every one
 }
 
-// Enqueue scripts the next requests for an answer or a count of tokens at the provider of a kind, one each and
+// Enqueue scripts the next requests, other than for the list of models, at the provider of a kind, one each and
 // in order; the kind "" stands for every provider that has no queue of its own.
 func (s *Server) Enqueue(kind string, scripts ...Script) {
 	s.mu.Lock()

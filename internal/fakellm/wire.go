@@ -33,7 +33,7 @@ func dialectOf(r *http.Request, requestID string) dialect {
 	case "gemini":
 		return newGemini(r)
 	}
-	return openai{requestID}
+	return openaiDialect(r, openai{requestID})
 }
 
 // played is what a path asks the server to play: a kind of provider, and a dialect.

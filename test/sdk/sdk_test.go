@@ -29,6 +29,7 @@ func TestOfficialSDKs(t *testing.T) {
 		{"ai-openai", "ai-openai", "openai.chat", "openai/", b.nodeRunner},
 		{"langchain-openai", "langchain-openai", "openai.chat", "openai/", b.nodeRunner},
 		{"go-openai-chat", "openai-chat", "openai.chat", "openai/", b.goRunner},
+		{"emb", "openai-embeddings", "openai.embeddings", "openai/", b.nodeRunner},
 		{"anthropic", "anthropic", "anthropic.messages", "anthropic/", b.nodeRunner},
 		{"ai-anthropic", "ai-anthropic", "anthropic.messages", "anthropic/", b.nodeRunner},
 		{"go-anthropic", "anthropic", "anthropic.messages", "anthropic/", b.goRunner},
