@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"strings"
+
 	"github.com/tidwall/gjson"
 
 	"github.com/generic-corp/halfpenny/internal/jsonscan"
@@ -18,8 +20,7 @@ func (b *body) anthropicMember(m *jsonscan.Member) *llm.Error {
 	case "system", "service_tier":
 	case "stream":
 		return readBool(m, &b.stream)
-	case "max_tokens":
-		b.ask("max_tokens", m.Value)
+	case "max_tokens": // each model takes it under one of its names
 		return readCount(m, &b.maxOutput)
 	case "tools":
 		b.ask("tools", m.Value)
@@ -40,6 +41,19 @@ func (b *body) anthropicMember(m *jsonscan.Member) *llm.Error {
 		b.ask(name, m.Value)
 	}
 	return nil
+}
+
+// anthropicNames are the fields of Anthropic's requests by the names in OpenAI's
+// dialect under which they are noted.
+var anthropicNames = map[string]string{"reasoning_effort": "thinking", "stop": "stop_sequences", "user": "metadata", "response_format": "output_config"}
+
+// inCallersWords names the field of a refusal as the caller does.
+func (c *call) inCallersWords(err *llm.Error) *llm.Error {
+	if name := anthropicNames[err.Param]; c.dialect == llm.DialectAnthropic && name != "" {
+		err.Message = strings.ReplaceAll(err.Message, "'"+err.Param+"'", "'"+name+"'")
+		err.Param = name
+	}
+	return err
 }
 
 // readOutputConfig reads the shape and the effort that an answer is to have:
@@ -73,7 +87,7 @@ func (c *call) countTokens() *llm.Error {
 	g.describe(&c.body, &c.prompt, &c.query, c.caller, c.start)
 	c.query.Dry = true
 	if err := g.Table(c.caller).Decide(&c.query, &c.decision); err != nil {
-		return err
+		return c.inCallersWords(err)
 	}
 	if err := c.limit(); err != nil {
 		return err

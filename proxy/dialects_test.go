@@ -70,6 +70,7 @@ func TestEveryDialectSaysTheSame(t *testing.T) {
 		f("openai", "gemini-2.5-flash", ask("gemini-2.5-flash", prompt, append(stream, `"max_tokens":500`)...), h.post, "gemini")
 		f("anthropic", "claude-haiku-4-5", message("claude-haiku-4-5", prompt, stream...), h.messages, "anthropic")
 		f("anthropic", "gpt-4o-mini", message("gpt-4o-mini", prompt, stream...), h.messages, "openai")
+		f("anthropic", "gpt-5-mini", message("gpt-5-mini", prompt, stream...), h.messages, "openai")
 	}
 }
 
@@ -102,6 +103,7 @@ func TestErrorsInTheCallersDialect(t *testing.T) {
 	f("unknown model", h.messages(message("gpt-nine", "x")), 404, "not_found_error", "gpt-nine")
 	f("no key", h.messages(message("gpt-4o-mini", "x"), "Authorization: "), 401, "authentication_error", "")
 	f("a field that OpenAI has not", h.messages(message("gpt-4o-mini", "x", `"top_k":3`)), 400, "invalid_request_error", "top_k")
+	f("a field under another name", h.messages(message("gpt-5-mini", "x", `"stop_sequences":["a"]`)), 400, "invalid_request_error", "'stop_sequences'")
 	f("a field that Anthropic has not", h.post(ask("claude-haiku-4-5", "x", `"seed":3`)), 400, "invalid_request_error", "seed")
 	h.upstream.Enqueue("openai", fakellm.Script{Status: 429, Body: []byte(`{"error":{"message":"slow down","type":"requests"}}`)})
 	f("OpenAI's 429", h.messages(message("gpt-4o-mini", "x")), 429, "rate_limit_error", "slow down")

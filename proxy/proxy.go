@@ -263,7 +263,10 @@ func (c *call) route() *llm.Error {
 		return err
 	}
 	g.describe(&c.body, &c.prompt, q, c.caller, c.start)
-	return g.Table(c.caller).Decide(q, &c.decision)
+	if err := g.Table(c.caller).Decide(q, &c.decision); err != nil {
+		return c.inCallersWords(err)
+	}
+	return nil
 }
 
 // prompt is the estimate of a call's prompt. It implements router.Prompt.
