@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/tidwall/gjson"
+
+	"github.com/generic-corp/halfpenny/config"
 )
 
 // ran runs a command and returns what it printed.
@@ -208,4 +210,21 @@ prices:
 	f(plain, "0.135", "genai-prices 0.1.8 -10% discount")
 	f(acme, "0.14175", "genai-prices 0.1.8 -10% discount +5% margin")
 	f(special, "0.108", "genai-prices 0.1.8 +tenant price -10% discount")
+}
+
+// What was learned of token counts is there after a restart.
+func TestCalibrationIsKept(t *testing.T) {
+	file := configured(t, billing(t, "gpt-4o-mini", `{"prompt_tokens":9,"completion_tokens":1,"total_tokens":10}`))
+	key := tenantKey(t, file, "acme-corp")
+	t.Run("serve", func(t *testing.T) { bill(t, serving(t, file), key) })
+	err := withStore(t.Context(), file, func(ctx context.Context, _ *config.Config, db database) error {
+		rows, err := db.LoadCalibrations(ctx)
+		if len(rows) != 1 || rows[0].Model != "openai/gpt-4o-mini" || rows[0].Samples != 1 {
+			t.Errorf("%+v", rows)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
 }
