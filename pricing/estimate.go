@@ -90,12 +90,6 @@ const (
 	alignBytes  = 48 // how far a window's edge moves to fall on a blank
 )
 
-// Chat estimates the tokens of a chat prompt at OpenAI.
-func (e *Estimator) Chat(messages, tools, format []byte) int64 {
-	found := e.Estimate(Prompt{Messages: messages, Tools: tools, Format: format})
-	return found.For(openAI)
-}
-
 // Estimate counts the parts of a prompt.
 func (e *Estimator) Estimate(p Prompt) Estimate {
 	s := scratches.Get().(*scratch)
@@ -117,10 +111,8 @@ func (e *Estimator) definitions(s *scratch, raw []byte) (d Definitions) {
 	return d
 }
 
-// Text estimates the tokens of plain text, such as a reply that has passed, at OpenAI.
-func (e *Estimator) Text(text []byte) int64 { return e.TextFor(openAI, text) }
-
-// TextFor estimates the tokens of plain text at a family of models. Families whose
+// TextFor estimates the tokens of plain text, such as a reply that has passed, at a
+// family of models. Families whose
 // encoding is public are counted in it; the first count builds it.
 func (e *Estimator) TextFor(p *Profile, text []byte) int64 {
 	s := scratches.Get().(*scratch)

@@ -99,7 +99,7 @@ func TestLongTextIsEstimatedWithinAFewPerCent(t *testing.T) {
 		t.Helper()
 		want := float64(O200k().Count([]byte(text)))
 		_, chat := at(e, conversation(text), nil, nil)
-		for form, got := range map[string]int64{"chat": chat - 7, "text": e.Text([]byte(text))} {
+		for form, got := range map[string]int64{"chat": chat - 7, "text": e.TextFor(openAI, []byte(text))} {
 			if off := float64(got)/want - 1; off > tolerance || off < -tolerance {
 				t.Errorf("%s as %s: %d tokens estimated, %v counted: %+.1f %%", name, form, got, want, 100*off)
 			}
@@ -152,7 +152,7 @@ func TestManyShortMessagesAreEstimatedLikeOneLong(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := NewEstimator().Chat(raw, nil, nil)
+	got := openAIChat(NewEstimator(), raw)
 	if got < want*88/100 || got > want*112/100 {
 		t.Errorf("%d tokens estimated, %d counted", got, want)
 	}
@@ -213,7 +213,7 @@ func mustEstimate(t *testing.T, e *Estimator, messages, tools []byte) {
 			t.Fatalf("%d tokens at %s of %+v", n, r.profile.Name, found)
 		}
 	}
-	if n := e.Text(messages); n < 0 || n > int64(len(messages)) {
+	if n := e.TextFor(openAI, messages); n < 0 || n > int64(len(messages)) {
 		t.Fatalf("%d tokens in %d bytes", n, len(messages))
 	}
 }
@@ -263,7 +263,7 @@ func hostile() map[string][]byte {
 // minutes.
 func TestEstimateIsLinear(t *testing.T) {
 	e := NewEstimator()
-	e.Text([]byte("build the tables"))
+	e.TextFor(openAI, []byte("build the tables"))
 	for name, raw := range hostile() {
 		start := time.Now()
 		found := e.Estimate(Prompt{System: raw, Messages: raw, Tools: raw, Format: raw})
@@ -303,11 +303,11 @@ func BenchmarkEstimate(b *testing.B) {
 	e := NewEstimator()
 	run := func(name string, raw []byte) {
 		b.Run(name, func(b *testing.B) {
-			e.Chat(raw, nil, nil)
+			openAIChat(e, raw)
 			b.SetBytes(int64(len(raw)))
 			b.ReportAllocs()
 			for b.Loop() {
-				e.Chat(raw, nil, nil)
+				openAIChat(e, raw)
 			}
 		})
 	}
@@ -341,3 +341,9 @@ func Merge[T cmp.Ordered](a, b []T) []T {
 `
 
 const chinese = `四月间，天气寒冷晴朗，办公室里还没有人读过季度预算报告。经理说：“当其他一切都被遗忘时，剩下的就是成本。”她打开窗户，看了一会儿河水，然后开始计数：十一个模型、四家供应商、两个地区，以及一张没人能解释的发票。`
+
+// openAIChat is the tokens of a list of messages at OpenAI.
+func openAIChat(e *Estimator, messages []byte) int64 {
+	found := e.Estimate(Prompt{Messages: messages})
+	return found.For(openAI)
+}

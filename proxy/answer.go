@@ -44,6 +44,10 @@ func (a *attempt) hold(resp *http.Response) (bool, *llm.Error) {
 	if a.meter.Reading().Failed {
 		return a.refused(statusWithin(body), resp.Header, body)
 	}
+	out, err := a.translator.Reply(a.http.Response.SwapBody(nil)[:0], body)
+	if err != nil {
+		return a.malformed("a reply that is not of its dialect")
+	}
 	a.settle(llm.OutcomeOK)
 	a.well()
 	a.record.FirstByte = time.Since(a.start)
@@ -51,10 +55,6 @@ func (a *attempt) hold(resp *http.Response) (bool, *llm.Error) {
 	passDown(&a.http.Response.Header, resp.Header)
 	a.facts(false)
 	a.http.SetStatusCode(resp.StatusCode)
-	out, terr := a.translator.Reply(a.http.Response.SwapBody(nil)[:0], body)
-	if terr != nil {
-		return true, &llm.Error{Status: http.StatusBadGateway, Code: "upstream_unavailable", Message: "The provider's reply could not be translated.", Cause: terr}
-	}
 	a.http.Response.SwapBody(out)
 	return true, nil
 }

@@ -16,7 +16,7 @@ func (b *body) anthropicMember(m *jsonscan.Member) *llm.Error {
 	case "model":
 		return first(b.model.Value == nil, m, b.readModel)
 	case "messages":
-		return first(!b.hasMessages, m, b.readMessages)
+		return first(!b.hasPrompt, m, b.readMessages)
 	case "system", "service_tier":
 	case "stream":
 		return readBool(m, &b.stream)

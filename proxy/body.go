@@ -31,7 +31,7 @@ type body struct {
 	wantsUsage    bool // stream_options.include_usage
 
 	prompt             pricing.Prompt
-	hasMessages        bool
+	hasPrompt          bool
 	hasTools           bool
 	hasFormat          bool
 	maxOutput, choices int64
@@ -72,7 +72,7 @@ func (b *body) read(raw []byte, d llm.Dialect, e llm.Endpoint) *llm.Error {
 	switch {
 	case b.model.Value == nil:
 		return llm.Invalid("model", "The field 'model' is missing.")
-	case !b.hasMessages:
+	case !b.hasPrompt:
 		return llm.Invalid(b.asked(), "The field '"+b.asked()+"' is missing.")
 	}
 	return nil
@@ -95,7 +95,10 @@ func (b *body) plainMember(m *jsonscan.Member) *llm.Error {
 	case "model":
 		return first(b.model.Value == nil, m, b.readModel)
 	case b.asked():
-		b.hasMessages = string(m.Value) != "null"
+		return first(!b.hasPrompt, m, func(m *jsonscan.Member) *llm.Error {
+			b.hasPrompt = string(m.Value) != "null"
+			return nil
+		})
 	case "stream":
 		return readBool(m, &b.stream)
 	case "stream_options":
@@ -122,7 +125,7 @@ func (b *body) member(m *jsonscan.Member) *llm.Error {
 	case "model":
 		return first(b.model.Value == nil, m, b.readModel)
 	case "messages":
-		return first(!b.hasMessages, m, b.readMessages)
+		return first(!b.hasPrompt, m, b.readMessages)
 	case "stream":
 		return readBool(m, &b.stream)
 	case "stream_options":
@@ -261,7 +264,7 @@ func (b *body) readMessages(m *jsonscan.Member) *llm.Error {
 	if m.Value[0] != '[' {
 		return llm.Invalid("messages", "The field 'messages' must be an array.")
 	}
-	b.hasMessages = true
+	b.hasPrompt = true
 	bad := -1
 	jsonscan.Items(m.Value, func(_, message []byte) {
 		if message[0] != '{' && bad < 0 {

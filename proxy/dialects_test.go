@@ -111,6 +111,53 @@ func TestErrorsInTheCallersDialect(t *testing.T) {
 	f("Anthropic's 529", h.post(ask("claude-haiku-4-5", "x")), 529, "server_error", "busy")
 }
 
+// What one candidate cannot express, the next one may.
+func TestInexpressibleGoesToTheNextCandidate(t *testing.T) {
+	h := newHarness(t, setup{kinds: []string{"anthropic", "openrouter"}})
+	body := ask("claude-haiku-4-5", "x", `"metadata":{"team":"search"}`)
+	got := h.post(body)
+	r := h.ledger.last(t, 1)
+	if got.status != 200 || got.header.Get("X-Halfpenny-Provider") != "openrouter" || len(r.Attempts) != 1 || r.Attempts[0].Provider != "openrouter" {
+		t.Errorf("%d %s %+v", got.status, got.body, r.Attempts)
+	}
+	alone := newHarness(t, setup{kinds: []string{"anthropic"}})
+	if got := alone.post(body); got.status != 400 || gjson.Get(got.body, "error.param").Str != "metadata" || len(alone.upstream.Requests()) != 0 {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+}
+
+// A reply that is not of its provider's dialect is no answer.
+func TestReplyOfAnotherDialect(t *testing.T) {
+	h := newHarness(t, setup{kinds: []string{"anthropic"}})
+	h.upstream.Enqueue("anthropic", fakellm.Script{Body: []byte(`{"id":"x","usage":{"input_tokens":3,"output_tokens":1}}`), Header: http.Header{"Content-Type": {"application/json"}}})
+	got := h.post(ask("claude-haiku-4-5", "x"))
+	if r := h.ledger.last(t, 1); got.status != 502 || r.Outcome != llm.OutcomeError || r.Status != 502 {
+		t.Errorf("%d %s, record %v %d", got.status, got.body, r.Outcome, r.Status)
+	}
+}
+
+// The usage chunk of a translated stream carries its cost where that was asked for.
+func TestTranslatedUsageChunkCarriesCost(t *testing.T) {
+	for _, model := range []string{"claude-haiku-4-5", "gemini-2.5-flash"} {
+		h := newHarness(t, setup{kinds: []string{"anthropic", "gemini"}})
+		got := h.post(ask(model, "tell me a story", streamed), "X-Halfpenny-Usage: 1")
+		r := h.ledger.last(t, 1)
+		want := r.Cost().Money.String()
+		found := 0
+		for _, e := range events(got.body) {
+			if u := gjson.Get(e, "usage"); u.IsObject() {
+				found++
+				if u.Get("cost").Raw != want || gjson.Get(e, "halfpenny.cost_usd").Raw != want || want == "0" {
+					t.Errorf("%s: %s, want %s", model, e, want)
+				}
+			}
+		}
+		if found != 1 {
+			t.Errorf("%s: %d usage chunks in\n%s", model, found, got.body)
+		}
+	}
+}
+
 // A stream that breaks says so in the caller's dialect.
 func TestTruncationInTheCallersDialect(t *testing.T) {
 	h := newHarness(t, setup{kinds: []string{"openai", "anthropic"}})

@@ -66,6 +66,7 @@ func TestEndpointsRefuse(t *testing.T) {
 	}
 	f("/v1/embeddings", `{"model":"text-embedding-3-small"}`, 400, "input")
 	f("/v1/embeddings", `{"input":"x"}`, 400, "model")
+	f("/v1/embeddings", `{"model":"text-embedding-3-small","input":"x","input":"y"}`, 400, "input")
 	f("/v1/embeddings", `{"model":"gpt-4o-mini","input":"x"}`, 400, "model")
 	f("/v1/embeddings", `{"model":"auto","input":"x"}`, 400, "model")
 	f("/v1/completions", `{"model":"gpt-3.5-turbo-instruct"}`, 400, "prompt")

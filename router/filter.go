@@ -71,7 +71,7 @@ func (c *choice) weigh(n *node, strict bool) option {
 	case !c.speaks(dialect), !suits(m, q.Endpoint):
 		o.reason = llm.ReasonDialect
 	default:
-		o.sure = native || !strict && c.answers(n) || c.honours(n)
+		o.sure = native || !strict && dialect == q.Dialect && c.answers(n) || c.honours(n)
 		refused := !native && c.refuses(n) || native && strict && c.fields.Overlaps(&n.declined)
 		if o.reason = lacks(m, &q.Needs); o.reason == llm.ReasonNone && (refused || strict && !o.sure) {
 			o.reason = llm.ReasonParameter
@@ -152,8 +152,8 @@ func (c *choice) note(field string) {
 }
 
 // answers reports whether the target's provider answers for itself what it makes of
-// a field that it does not document: it made the model, it was named, or the model is
-// the operator's own.
+// a field that it does not document, which reaches it untranslated: it made the model,
+// it was named, or the model is the operator's own.
 func (c *choice) answers(n *node) bool { return n.own || c.exact || n.target.Model == nil }
 
 // refuses reports whether a field of the request is known to have no effect there,

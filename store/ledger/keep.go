@@ -225,10 +225,16 @@ func (l *Ledger) copyFrame(from place) (place, error) {
 
 // closeFiles ends the journal: without a file if nothing is left, else synced.
 func (l *Ledger) closeFiles() error {
+	l.mu.Lock()
+	l.write() // what still waits has been promised a place
+	l.mu.Unlock()
 	err := l.sync()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	empty := len(l.entries) == 0
+	for _, s := range l.segments {
+		empty = empty && s.live == 0 // a frame may be written whose owner has not been told
+	}
 	for _, s := range l.segments {
 		err = errors.Join(err, s.close(empty))
 	}

@@ -379,6 +379,31 @@ func checkSums(t testing.TB, rows map[string]llm.Record, n int) {
 	}
 }
 
+// A frame that waits to be written when the journal closes is found by the next one.
+func TestCloseWritesWhatWaits(t *testing.T) {
+	dir, sink := t.TempDir(), newSink()
+	l := open(t, quick(dir), sink)
+	frame := appendRecord(nil, started("acme", 1))
+	l.mu.Lock()
+	err := l.ensure(int64(len(frame)))
+	if err == nil {
+		_, err = l.claim(frame)
+	}
+	b := l.pending
+	l.mu.Unlock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	closeNow(t, l)
+	if !b.done || b.err != nil {
+		t.Errorf("done %v, %v", b.done, b.err)
+	}
+	closeNow(t, open(t, quick(dir), sink))
+	if rows := sink.snapshot(); len(rows) != 1 || rows[uuid(1)].Outcome != llm.OutcomeUnknown {
+		t.Errorf("%d calls are known: %+v", len(rows), rows)
+	}
+}
+
 func TestSteadyStateAllocates(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates")
