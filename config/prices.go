@@ -102,6 +102,11 @@ func (c *Config) Account(name string) bool {
 	return slices.ContainsFunc(c.Providers, func(p Provider) bool { return p.Name == name })
 }
 
+// Serves reports whether a provider lists the model.
+func (c *Config) Serves(model string) bool {
+	return slices.ContainsFunc(c.Providers, func(p Provider) bool { _, listed := p.ModelNames()[model]; return listed })
+}
+
 func (o *Override) validate() error {
 	switch {
 	case o.Model == "":

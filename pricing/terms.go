@@ -15,7 +15,7 @@ import (
 // Scope says what a term is for. An empty field is for all.
 type Scope struct {
 	Tenant  string // slug
-	Model   string // id in the catalogue
+	Model   string // id in the catalogue, or the name of a model that it does not know
 	Account string // name of a configured provider
 	Kind    string // kind of provider
 }
@@ -27,7 +27,7 @@ func (s *Scope) weight() int {
 
 func (s *Scope) fits(k *termsKey) bool {
 	return (s.Tenant == "" || s.Tenant == k.tenant) && (s.Account == "" || s.Account == k.account) &&
-		(s.Kind == "" || s.Kind == k.kind) && (s.Model == "" || k.model != nil && s.Model == k.model.ID)
+		(s.Kind == "" || s.Kind == k.kind) && (s.Model == "" || s.Model == k.model)
 }
 
 // Override is a price that was agreed, in place of the price list's. A class
@@ -73,9 +73,8 @@ type term struct {
 }
 
 type termsKey struct {
-	tenant, account, kind string
-	model                 *Model
-	price                 *Price
+	tenant, account, kind, model string
+	price                        *Price
 }
 
 // The largest discount and margin.
@@ -151,14 +150,14 @@ func (o *Override) read() (term, error) {
 }
 
 // Apply returns the price that a call is charged at: of a tenant, at an account of
-// a kind of provider, by a row p of the price list. p is nil where the list has
-// none, and so is the result unless there is an override. m may be nil. What Apply
-// returns is shared; p itself where nothing was agreed.
-func (t *Terms) Apply(tenantSlug, account, kind string, m *Model, p *Price) *Price {
+// a kind of provider, for a model, by a row p of the price list. p is nil where the
+// list has none, and so is the result unless there is an override. What Apply returns
+// is shared; p itself where nothing was agreed.
+func (t *Terms) Apply(tenantSlug, account, kind, model string, p *Price) *Price {
 	if t == nil {
 		return p
 	}
-	key := termsKey{tenantSlug, account, kind, m, p}
+	key := termsKey{tenantSlug, account, kind, model, p}
 	if applied, ok := t.applied.get(key); ok {
 		return applied
 	}

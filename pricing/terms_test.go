@@ -32,7 +32,7 @@ func TestTerms(t *testing.T) {
 	}
 	f := func(tenant, account, kind string, m *Model, p *Price, input llm.Rate, version string) {
 		t.Helper()
-		got := terms.Apply(tenant, account, kind, m, p)
+		got := terms.Apply(tenant, account, kind, idOf(m), p)
 		if got == nil || got.Rates.Input != input || got.Rates.Version != version {
 			t.Errorf("%s %s %s: %+v, want %d, %q", tenant, account, kind, got, input, version)
 		}
@@ -50,13 +50,13 @@ func TestTerms(t *testing.T) {
 	f("acme", "x", "k", other, list, 3_600_000_000, "list 1 +tenant price -10% discount")
 	f("acme", "x", "k", nil, nil, 3_600_000_000, "tenant price -10% discount")
 	f("x", "own", "x", nil, nil, 0, "operator price -0% discount")
-	if got := terms.Apply("x", "x", "k", nil, nil); got != nil {
+	if got := terms.Apply("x", "x", "k", "", nil); got != nil {
 		t.Errorf("no price became %+v", got)
 	}
-	if got := terms.Apply("x", "x", "k", other, list); got.Fees[0].Rate != 900 || list.Fees[0].Rate != 1000 || got.Source != "list" {
+	if got := terms.Apply("x", "x", "k", other.ID, list); got.Fees[0].Rate != 900 || list.Fees[0].Rate != 1000 || got.Source != "list" {
 		t.Errorf("fees %+v of %+v", got.Fees, list.Fees)
 	}
-	if n := testing.AllocsPerRun(100, func() { terms.Apply("big", "x", "k", m, list) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { terms.Apply("big", "x", "k", m.ID, list) }); n != 0 {
 		t.Errorf("a repeated Apply allocates %v times", n)
 	}
 }
@@ -64,14 +64,14 @@ func TestTerms(t *testing.T) {
 func TestNoTermsChangeNothing(t *testing.T) {
 	p := &Price{Rates: llm.Rates{Input: 1}}
 	none, err := NewTerms(nil, nil, nil)
-	if none != nil || err != nil || none.Apply("t", "a", "k", nil, p) != p || none.Apply("t", "a", "k", nil, nil) != nil {
+	if none != nil || err != nil || none.Apply("t", "a", "k", "", p) != p || none.Apply("t", "a", "k", "", nil) != nil {
 		t.Error("no terms are not the price list's")
 	}
-	if n := testing.AllocsPerRun(100, func() { none.Apply("t", "a", "k", nil, p) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { none.Apply("t", "a", "k", "", p) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 	apart, err := NewTerms(nil, nil, []Margin{{Scope{Tenant: "other"}, 1}})
-	if err != nil || apart.Apply("t", "a", "k", nil, p) != p {
+	if err != nil || apart.Apply("t", "a", "k", "", p) != p {
 		t.Error("what is for another changes the price")
 	}
 }
@@ -114,7 +114,7 @@ func TestTheMostSpecificScopeWins(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := terms.Apply("x", "x", "x", &Model{ID: "x"}, &Price{Rates: llm.Rates{Input: 100}})
+		got := terms.Apply("x", "x", "x", "x", &Price{Rates: llm.Rates{Input: 100}})
 		if got.Rates.Input != llm.Rate(100+best) {
 			t.Fatalf("%d of %v", got.Rates.Input, margins)
 		}
@@ -138,4 +138,11 @@ func TestSharesAreRoundedHalfUp(t *testing.T) {
 	if all := []string{percent(0), percent(5), percent(50), percent(1000), percent(1050)}; !slices.Equal(all, []string{"0%", "0.05%", "0.5%", "10%", "10.5%"}) {
 		t.Errorf("%v", all)
 	}
+}
+
+func idOf(m *Model) string {
+	if m == nil {
+		return ""
+	}
+	return m.ID
 }

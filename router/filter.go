@@ -224,7 +224,7 @@ func (c *choice) price(o *option) {
 	if o.node.host != nil {
 		o.price = o.node.host.Price(q.Now, q.Tier, o.input)
 	}
-	o.price = c.table.options.Terms.Apply(q.Tenant, target.Account.Name, target.Account.Kind, m, o.price)
+	o.price = c.table.options.Terms.Apply(q.Tenant, target.Account.Name, target.Account.Kind, target.ID, o.price)
 	if o.price == nil {
 		return
 	}

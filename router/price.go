@@ -12,10 +12,10 @@ import (
 // agreed on. nil: there is no price. What it returns is shared.
 func (t *Table) Price(tenant string, target *Target, served, tier string, at time.Time, inputTokens int64) *pricing.Price {
 	kind := target.Account.Kind
-	priced, termed := target.Model, target.Model // a name that only a rule of the price list knows is no model to agree on
+	priced, termed := target.Model, target.ID // a name that only a rule of the price list knows is no model to agree on
 	if m := t.catalogue.LookupAt(kind, served); m != nil {
-		if priced = m; termed == nil || t.catalogue.Lookup(m.ID) == m {
-			termed = m
+		if priced = m; t.catalogue.Lookup(m.ID) == m {
+			termed = m.ID
 		}
 	}
 	var p *pricing.Price

@@ -53,6 +53,15 @@ func (c *Control) PriceLists(ctx context.Context, since time.Time) ([]PriceList,
 	return all, nil
 }
 
+// LastPriceList returns when the newest price list was saved; zero: there is none. It
+// reads no list, so it may be asked often.
+func (c *Control) LastPriceList(ctx context.Context) (at time.Time, err error) {
+	if err := c.Read.QueryRowContext(ctx, c.sql("SELECT MAX(created_at) FROM {s}.prices")).Scan(stamp{&at}); err != nil {
+		return at, fmt.Errorf("cannot look for price lists: %w", err)
+	}
+	return at, nil
+}
+
 func scanPriceList(r row) (l PriceList, err error) {
 	err = r.Scan(&l.Name, stamp{&l.From}, &l.Version, &l.Document, &l.Source, stamp{&l.CreatedAt})
 	return l, err

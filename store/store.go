@@ -23,6 +23,8 @@ type Store interface {
 	SavePriceList(ctx context.Context, l PriceList) error
 	// PriceLists returns the lists that are or come into force at or after an instant.
 	PriceLists(ctx context.Context, since time.Time) ([]PriceList, error)
+	// LastPriceList returns when the newest list was saved; zero: there is none.
+	LastPriceList(ctx context.Context) (time.Time, error)
 
 	// SaveCalibrations keeps each row unless a stored one rests on as many samples or more.
 	SaveCalibrations(ctx context.Context, rows []llm.CalibrationRow) error

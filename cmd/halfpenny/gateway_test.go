@@ -67,7 +67,13 @@ func started(t testing.TB, providers string) (addr, key string) {
 // post sends JSON and returns the answer's header and body.
 func post(t *testing.T, url, key, body string) (http.Header, string) {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader(body))
+	return send(t, http.MethodPost, url, key, body)
+}
+
+// send makes a request that must succeed.
+func send(t *testing.T, method, url, key, body string) (http.Header, string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,6 +26,7 @@ type database interface {
 	pricing.CalibrationStore
 	SavePriceList(ctx context.Context, l store.PriceList) error
 	PriceLists(ctx context.Context, since time.Time) ([]store.PriceList, error)
+	LastPriceList(ctx context.Context) (time.Time, error)
 	Migrate(ctx context.Context) error
 	Status(ctx context.Context) ([]store.MigrationStatus, error)
 	Recover(ctx context.Context) error

@@ -26,19 +26,19 @@ const priceListName = "genai-prices"
 // that were under way.
 const priceHistory = 48 * time.Hour
 
-// loadCatalogue makes the embedded catalogue, with the price lists that were taken in
-// since, the one in force. It reports whether that is another one than before.
-func (g *gateway) loadCatalogue(ctx context.Context) (changed bool, _ error) {
+// readCatalogue is the embedded catalogue with the price lists that were taken in
+// since, as of the newest of them.
+func (g *gateway) readCatalogue(ctx context.Context) (_ *pricing.Catalogue, as time.Time, _ error) {
+	as, err := g.db.LastPriceList(ctx)
+	if err != nil {
+		return nil, as, err
+	}
 	lists, err := g.db.PriceLists(ctx, time.Now().Add(-priceHistory))
 	if err != nil {
-		return false, err
+		return nil, as, err
 	}
 	c, err := withPriceLists(lists)
-	if err != nil {
-		return false, err
-	}
-	before := g.catalogue.Swap(c)
-	return before == nil || before.Checksum() != c.Checksum(), nil
+	return c, as, err
 }
 
 // withPriceLists is the embedded catalogue with the lists that are newer.
@@ -67,11 +67,12 @@ func updatesOf(l *store.PriceList) ([]pricing.HostUpdate, error) {
 	return pricing.Updates(providers, l.Version, l.From)
 }
 
-// watchPrices takes over the price lists that are taken in while the gateway runs.
+// watchPrices takes over the price lists that are taken in while the gateway runs. The
+// store is asked when its epoch has changed, and lists are read when there is a newer one.
 func (g *gateway) watchPrices(ctx context.Context) {
 	tick := time.NewTicker(priceInterval)
 	defer tick.Stop()
-	seen := g.directory.Epoch()
+	seen := int64(-1)
 	for {
 		select {
 		case <-ctx.Done():
@@ -96,14 +97,20 @@ func (g *gateway) watchPrices(ctx context.Context) {
 func (g *gateway) reprice(ctx context.Context) error {
 	g.applying.Lock()
 	defer g.applying.Unlock()
-	changed, err := g.loadCatalogue(ctx)
-	if err != nil || !changed {
+	if last, err := g.db.LastPriceList(ctx); err != nil || last.Equal(g.pricesAs) {
 		return err
 	}
+	fresh, as, err := g.readCatalogue(ctx)
+	if err != nil {
+		return err
+	}
+	before := g.catalogue.Swap(fresh)
 	if err := g.adopt(g.config.Load()); err != nil {
+		g.catalogue.Store(before)
 		return err
 	}
-	g.log.Info("prices changed", "version", g.catalogue.Load().Version())
+	g.pricesAs = as
+	g.log.Info("prices changed", "version", fresh.Version())
 	return nil
 }
 

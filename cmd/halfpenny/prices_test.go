@@ -17,6 +17,8 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/generic-corp/halfpenny/config"
+	"github.com/generic-corp/halfpenny/pricing"
+	"github.com/generic-corp/halfpenny/store"
 )
 
 // ran runs a command and returns what it printed.
@@ -91,21 +93,8 @@ func bill(t *testing.T, url, key string) string {
 
 func receipt(t *testing.T, url, key, id string) string {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/v1/requests/"+id, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.Header.Set("Authorization", "Bearer "+key)
-	resp, err := http.DefaultClient.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil || resp.StatusCode != 200 {
-		t.Fatalf("receipt: %d %v %s", resp.StatusCode, err, body)
-	}
-	return string(body)
+	_, body := send(t, http.MethodGet, url+"/v1/requests/"+id, key, "")
+	return body
 }
 
 func tenantKey(t *testing.T, file, slug string) string {
@@ -226,5 +215,79 @@ func TestCalibrationIsKept(t *testing.T) {
 	})
 	if err != nil {
 		t.Error(err)
+	}
+}
+
+// A price list comes from a file or an https address, and nowhere else.
+func TestPriceListByHTTPS(t *testing.T) {
+	served := http.StatusOK
+	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(served)
+		_, _ = w.Write([]byte(`[{"id":"openai","models":[{"id":"gpt-77","match":{"equals":"gpt-77"},"prices":{"input_mtok":1,"output_mtok":2}}]}]`))
+	}))
+	defer s.Close()
+	before := http.DefaultClient.Transport
+	http.DefaultClient.Transport = s.Client().Transport
+	defer func() { http.DefaultClient.Transport = before }()
+	file := configured(t, "")
+	if out, err := ran(t, "prices", "update", "--config", file, "--from", s.URL); err != nil || !strings.Contains(out, "openai gpt-77: new") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	err := withStore(t.Context(), file, func(ctx context.Context, _ *config.Config, db database) error {
+		lists, err := db.PriceLists(ctx, time.Now())
+		if len(lists) != 1 || !strings.HasPrefix(lists[0].Source, s.URL+" sha256:") {
+			t.Errorf("%+v", lists)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	served = http.StatusNotFound
+	f := func(from, want string) {
+		t.Helper()
+		if _, err := ran(t, "prices", "check", "--config", file, "--from", from); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", from, err, want)
+		}
+	}
+	f(s.URL, "status 404")
+	f("http://127.0.0.1:1/list.json", "neither a file nor an https address")
+	f(filepath.Join(t.TempDir(), "none.json"), "no such file")
+}
+
+// A list that is older than the embedded one is passed over.
+func TestOlderPriceListIsPassedOver(t *testing.T) {
+	document := []byte(`[{"id":"openai","models":[{"id":"gpt-77","match":{"equals":"gpt-77"},"prices":{"input_mtok":1,"output_mtok":2}}]}]`)
+	f := func(from time.Time, known bool) {
+		t.Helper()
+		c, err := withPriceLists([]store.PriceList{{From: from, Version: "v", Document: document}})
+		if err != nil || (c.Lookup("gpt-77") != nil) != known {
+			t.Errorf("from %v: known %v, %v", from, !known, err)
+		}
+	}
+	dated := pricing.Embedded().Dated()
+	f(dated.Add(-time.Hour), false)
+	f(dated.Add(time.Hour), true)
+}
+
+// A model that the catalogue does not know has the price that was agreed for it; one
+// that nobody serves is a mistake.
+func TestPriceOfOwnModel(t *testing.T) {
+	own := strings.Replace(billing(t, "my-model", aMillion), "api_keys: [k]", "api_keys: [k], models: [my-model]", 1)
+	file := configured(t, own+"prices: {overrides: [{provider: main, model: my-model, input: 0.05, output: 0.1}]}\n")
+	key := tenantKey(t, file, "acme-corp")
+	url := serving(t, file)
+	header, _ := post(t, url+"/v1/chat/completions", key, `{"model":"my-model","messages":[{"role":"user","content":"hi"}]}`)
+	if header.Get("X-Halfpenny-Cost-Usd") != "0.05" || header.Get("X-Halfpenny-Cost-Status") != "exact" {
+		t.Errorf("%v", header)
+	}
+	for key, section := range map[string]string{
+		"prices.overrides[0].model": "overrides: [{model: gpt-fife, input: 1, output: 1}]",
+		"prices.discounts[0].model": "discounts: [{model: gpt-fife, percent: 1}]",
+		"prices.margins[0].model":   "margins: [{model: gpt-fife, percent: 1}]",
+	} {
+		if _, err := ran(t, "serve", "--config", configured(t, own+"prices: {"+section+"}\n")); err == nil || !strings.Contains(err.Error(), key) {
+			t.Errorf("%s: %v", key, err)
+		}
 	}
 }

@@ -81,7 +81,7 @@ func route(ctx context.Context, c *cli, args []string) error {
 	if refused != nil {
 		return refused
 	}
-	return c.print(decisionView(&d))
+	return c.print(decisionView(&d, catalogue))
 }
 
 // dryGateway is a gateway that can decide but has no store, no journal and no port.
@@ -102,19 +102,16 @@ func dryGateway(cfg *config.Config, catalogue *pricing.Catalogue) (*gateway, err
 	return g, nil
 }
 
-func evidenceOf(model string) string {
-	if m := pricing.Embedded().Lookup(model); m != nil {
-		return m.Evidence
-	}
-	return ""
-}
-
-func decisionView(d *router.Decision) routeView {
+func decisionView(d *router.Decision, catalogue *pricing.Catalogue) routeView {
 	first := &d.Candidates[0]
 	v := routeView{Mode: d.Mode.String(), InputTokens: first.Input, Provider: first.Target.Account.Name, Model: first.Target.ID, Reason: first.Reason.String(),
 		Baseline: d.BaselineName, Rejected: map[string]int{}, Simulated: first.Target.Account.Simulated}
 	for _, k := range d.Considered {
-		v.Candidates = append(v.Candidates, consideredView{k.Provider, k.Model, k.Cost, k.Capability, evidenceOf(k.Model), k.Reason.String()})
+		view := consideredView{Provider: k.Provider, Model: k.Model, Cost: k.Cost, Capability: k.Capability, Reason: k.Reason.String()}
+		if m := catalogue.Lookup(k.Model); m != nil {
+			view.Evidence = m.Evidence
+		}
+		v.Candidates = append(v.Candidates, view)
 	}
 	for _, r := range d.Rejected {
 		v.Rejected[r.Reason.String()] += r.Count

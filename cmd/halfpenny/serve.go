@@ -40,6 +40,7 @@ type gateway struct {
 	simulation *fakellm.Server
 	health     *router.Health
 	catalogue  atomic.Pointer[pricing.Catalogue]
+	pricesAs   time.Time  // when the newest price list in catalogue was saved; zero: none was
 	applying   sync.Mutex // held to change configuration or catalogue
 	calibrated *pricing.Calibration
 	registry   *prometheus.Registry
@@ -119,9 +120,12 @@ func (g *gateway) openLimiter(ctx context.Context, cfg *config.Config) error {
 }
 
 func (g *gateway) openProxy(ctx context.Context, cfg *config.Config) error {
-	if _, err := g.loadCatalogue(ctx); err != nil {
+	catalogue, as, err := g.readCatalogue(ctx)
+	if err != nil {
 		return fmt.Errorf("cannot read the prices: %w", err)
 	}
+	g.catalogue.Store(catalogue)
+	g.pricesAs = as
 	tables, err := g.tables(cfg)
 	if err != nil {
 		return err

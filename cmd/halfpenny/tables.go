@@ -106,43 +106,64 @@ func catalogueIDs() []string {
 
 // termsOf is what the operator has agreed on beside the price list.
 func termsOf(cfg *config.Config, catalogue *pricing.Catalogue) (*pricing.Terms, error) {
-	scope := func(tenant, provider, model string) pricing.Scope {
-		s := pricing.Scope{Tenant: tenant, Model: model}
-		if m := catalogue.Lookup(model); m != nil {
-			s.Model = m.ID // else the name that the operator gave it, which is its id
-		}
-		if cfg.Account(provider) {
-			s.Account = provider
-		} else {
-			s.Kind = provider
-		}
-		return s
-	}
 	var overrides []pricing.Override
-	for _, o := range cfg.Prices.Overrides {
-		overrides = append(overrides, pricing.Override{Scope: scope(o.Tenant, o.Provider, o.Model), Price: pricing.FilePrice{
+	for i, o := range cfg.Prices.Overrides {
+		scope, err := scopeOf(cfg, catalogue, o.Tenant, o.Provider, o.Model)
+		if err != nil {
+			return nil, fmt.Errorf("prices.overrides[%d].%w", i, err)
+		}
+		overrides = append(overrides, pricing.Override{Scope: scope, Price: pricing.FilePrice{
 			Tier: o.Tier, Input: string(o.Input), CacheRead: string(o.CacheRead), CacheWrite5m: string(o.CacheWrite5m), CacheWrite1h: string(o.CacheWrite1h),
 			Output: string(o.Output), Reasoning: string(o.Reasoning)}})
 	}
 	var discounts []pricing.Discount
-	for _, d := range cfg.Prices.Discounts {
-		points, err := d.Percent.BasisPoints()
+	for i, d := range cfg.Prices.Discounts {
+		scope, points, err := shareOf(cfg, catalogue, d)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("prices.discounts[%d].%w", i, err)
 		}
-		discounts = append(discounts, pricing.Discount{Scope: scope(d.Tenant, d.Provider, d.Model), BasisPoints: points})
+		discounts = append(discounts, pricing.Discount{Scope: scope, BasisPoints: points})
 	}
 	var margins []pricing.Margin
-	for _, m := range cfg.Prices.Margins {
-		points, err := m.Percent.BasisPoints()
+	for i, m := range cfg.Prices.Margins {
+		scope, points, err := shareOf(cfg, catalogue, config.Discount(m))
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("prices.margins[%d].%w", i, err)
 		}
-		margins = append(margins, pricing.Margin{Scope: scope(m.Tenant, m.Provider, m.Model), BasisPoints: points})
+		margins = append(margins, pricing.Margin{Scope: scope, BasisPoints: points})
 	}
 	terms, err := pricing.NewTerms(overrides, discounts, margins)
 	if err != nil {
 		return nil, fmt.Errorf("prices: %w", err)
 	}
 	return terms, nil
+}
+
+// shareOf reads a discount, or a margin as one.
+func shareOf(cfg *config.Config, catalogue *pricing.Catalogue, d config.Discount) (pricing.Scope, int64, error) {
+	scope, err := scopeOf(cfg, catalogue, d.Tenant, d.Provider, d.Model)
+	if err != nil {
+		return scope, 0, err
+	}
+	points, err := d.Percent.BasisPoints()
+	return scope, points, err
+}
+
+// scopeOf says what an agreement is for. A model goes by its id in the catalogue, or by
+// the name under which a provider is configured to serve it.
+func scopeOf(cfg *config.Config, catalogue *pricing.Catalogue, tenant, provider, model string) (pricing.Scope, error) {
+	s := pricing.Scope{Tenant: tenant, Model: model}
+	if cfg.Account(provider) {
+		s.Account = provider
+	} else {
+		s.Kind = provider
+	}
+	m := catalogue.Lookup(model)
+	switch {
+	case m != nil:
+		s.Model = m.ID
+	case model != "" && !cfg.Serves(model):
+		return s, fmt.Errorf("model: the catalogue does not know %q, and no provider is configured to serve it", model)
+	}
+	return s, nil
 }

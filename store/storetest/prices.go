@@ -17,6 +17,9 @@ func priceLists(t *testing.T, _ Database, s store.Store) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if last, err := s.LastPriceList(ctx); err != nil || !last.IsZero() {
+		t.Errorf("the newest of no lists is of %v, %v", last, err)
+	}
 	for _, l := range []store.PriceList{list("v2", 10), list("v1", 0), list("v1", 0)} {
 		if err := s.SavePriceList(ctx, l); err != nil {
 			t.Fatal(err)
@@ -24,6 +27,9 @@ func priceLists(t *testing.T, _ Database, s store.Store) {
 	}
 	if after, err := s.Epoch(ctx); err != nil || after <= before {
 		t.Errorf("epoch %d after %d, %v: the replicas are not told", after, before, err)
+	}
+	if last, err := s.LastPriceList(ctx); err != nil || !last.Equal(day) {
+		t.Errorf("the newest list is of %v, %v", last, err)
 	}
 	broken := list("v3", 20)
 	broken.Document = []byte("[")
