@@ -17,12 +17,16 @@ const (
 	EndpointModerations          // whether a text is harmful
 	EndpointRerank               // documents by their relevance to a query
 	EndpointCount                // the number of tokens of messages
+	EndpointImages               // pictures of what a text says
+	EndpointSpeech               // a text, read out
+	EndpointTranscriptions       // what is said in a recording
+	EndpointTranslations         // the same in English
 
 	// Endpoints is the count of endpoints, EndpointNone included.
 	Endpoints = int(iota)
 )
 
-var endpointNames = [...]string{"", "chat", "models", "embeddings", "completions", "moderations", "rerank", "count"}
+var endpointNames = [...]string{"", "chat", "models", "embeddings", "completions", "moderations", "rerank", "count", "images", "speech", "transcriptions", "translations"}
 
 // String returns the endpoint's name as it appears in records and labels.
 func (e Endpoint) String() string { return nameOf(endpointNames[:], int(e)) }

@@ -8,7 +8,8 @@ import (
 
 // Anthropic's Messages API: https://platform.claude.com/docs/en/api/messages
 var _ = register(Kind{
-	Name: "anthropic", BaseURL: "https://api.anthropic.com", Env: []string{"ANTHROPIC_API_KEY"}, New: newAnthropic,
+	Name: "anthropic", BaseURL: "https://api.anthropic.com", Env: []string{"ANTHROPIC_API_KEY"},
+	Simulation: "anthropic", New: newAnthropic,
 })
 
 // anthropicVersion is sent where the caller names none: https://platform.claude.com/docs/en/api/versioning

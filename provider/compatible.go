@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/generic-corp/halfpenny/llm"
@@ -17,7 +18,12 @@ type Compatible struct {
 	BaseURL   string   // the provider's own; empty: must be configured
 	NoKey     bool     // works without an API key
 	KeyHeader string   // header of the API key; empty: Authorization: Bearer
-	Also      []string // endpoints beside /chat/completions: /embeddings, /completions
+	Also      []string // endpoints beside /chat/completions: those of openaiPaths, and /responses
+	NoChat    bool     // has no /chat/completions
+	// ResponsesOnly are parts of the names of those models that are served by /responses alone.
+	ResponsesOnly []string
+	// Unlisted are models of other endpoints than chat that no price list knows.
+	Unlisted []string
 	// Fields are the chat fields that the provider documents to honour with every
 	// model, beside those that everyone reads (model, messages, stream, stream_options).
 	// A model that was not named is sent nothing else.
@@ -39,31 +45,46 @@ type Compatible struct {
 // compatible registers c.
 func compatible(c Compatible) struct{} {
 	fields := c.fields()
+	paths := c.Also
+	if !c.NoChat {
+		paths = append([]string{"/chat/completions"}, c.Also...)
+	}
 	return register(Kind{
-		Name: c.Name, Aliases: c.Aliases, Env: c.Env, BaseURL: c.BaseURL, NoKey: c.NoKey,
+		Name: c.Name, Aliases: c.Aliases, Env: c.Env, BaseURL: c.BaseURL, NoKey: c.NoKey, Unlisted: c.Unlisted,
 		New: func(baseURL string) (Adapter, error) {
 			a := &compatibleAdapter{Compatible: c, fields: fields}
-			for _, path := range append([]string{"/chat/completions"}, c.Also...) {
+			for _, path := range paths {
 				u, err := url.Parse(strings.TrimSuffix(baseURL, "/") + path)
 				if err != nil {
 					return nil, fmt.Errorf("cannot read the base URL of provider %s: %w", c.Name, err)
 				}
-				a.at[endpointAt(path)] = u
+				*a.place(path) = u
 			}
 			return a, nil
 		},
 	})
 }
 
-// endpointAt returns the endpoint behind a path of OpenAI's API.
-func endpointAt(path string) llm.Endpoint {
-	switch path {
-	case "/embeddings":
-		return llm.EndpointEmbeddings
-	case "/completions":
-		return llm.EndpointCompletions
+// openaiPaths are the endpoints of OpenAI's API behind a base URL, but for chat in
+// the dialect of responses.
+var openaiPaths = map[string]llm.Endpoint{
+	"/chat/completions": llm.EndpointChat, "/completions": llm.EndpointCompletions, "/embeddings": llm.EndpointEmbeddings,
+	"/moderations": llm.EndpointModerations, "/images/generations": llm.EndpointImages, "/audio/speech": llm.EndpointSpeech,
+	"/audio/transcriptions": llm.EndpointTranscriptions, "/audio/translations": llm.EndpointTranslations,
+}
+
+const responsesPath = "/responses"
+
+// place returns where the address of a path is kept.
+func (a *compatibleAdapter) place(path string) **url.URL {
+	if path == responsesPath {
+		return &a.responses
 	}
-	return llm.EndpointChat
+	e, known := openaiPaths[path]
+	if !known {
+		panic(fmt.Sprintf("BUG: provider %s serves an unknown path %s", a.Compatible.Name, path))
+	}
+	return &a.at[e]
 }
 
 func (c *Compatible) fields() Fields {
@@ -79,8 +100,9 @@ func (c *Compatible) fields() Fields {
 // compatibleAdapter is a Compatible at one base URL.
 type compatibleAdapter struct {
 	Compatible
-	at     [llm.Endpoints]*url.URL // shared by all requests, so never changed; nil: not served
-	fields Fields
+	at        [llm.Endpoints]*url.URL // shared by all requests, so never changed; nil: not served
+	responses *url.URL                // of the responses API; nil: not served
+	fields    Fields
 }
 
 var (
@@ -93,20 +115,32 @@ var (
 // Name returns the provider's kind.
 func (a *compatibleAdapter) Name() string { return a.Compatible.Name }
 
-// Dialect is OpenAI's at the endpoints that the provider has.
-func (a *compatibleAdapter) Dialect(e llm.Endpoint) llm.Dialect {
-	if int(e) < len(a.at) && a.at[e] != nil {
+// Dialect is OpenAI's at the endpoints that the provider has. Where it has both APIs
+// for chat, callers of the responses API keep theirs, and models that have no other are
+// asked by it.
+func (a *compatibleAdapter) Dialect(e llm.Endpoint, model string, caller llm.Dialect) llm.Dialect {
+	switch {
+	case int(e) >= len(a.at):
+	case e == llm.EndpointChat && a.responses != nil && (caller == llm.DialectResponses || a.responsesOnly(model)):
+		return llm.DialectResponses
+	case a.at[e] != nil:
 		return llm.DialectOpenAI
 	}
 	return llm.DialectNone
 }
 
+func (a *compatibleAdapter) responsesOnly(model string) bool {
+	return slices.ContainsFunc(a.ResponsesOnly, func(part string) bool { return strings.Contains(model, part) })
+}
+
 // Prepare addresses the endpoint and adds the API key.
 func (a *compatibleAdapter) Prepare(r *http.Request, to Destination) error {
-	if a.Dialect(to.Endpoint) == llm.DialectNone {
+	if r.URL = a.at[to.Endpoint]; to.Dialect == llm.DialectResponses {
+		r.URL = a.responses
+	}
+	if r.URL == nil {
 		return notServed(a, to.Endpoint)
 	}
-	r.URL = a.at[to.Endpoint]
 	r.Host = r.URL.Host
 	switch {
 	case to.Secret == "":
@@ -123,7 +157,7 @@ func notServed(a Adapter, e llm.Endpoint) error {
 }
 
 // Fields is what the provider documents of the fields of a chat request.
-func (a *compatibleAdapter) Fields(llm.Endpoint) Fields { return a.fields }
+func (a *compatibleAdapter) Fields(string) Fields { return a.fields }
 
 // AskForUsage reports whether a stream carries usage only when stream_options asks for it.
 func (a *compatibleAdapter) AskForUsage() bool { return !a.NoStreamOptions }

@@ -3,8 +3,6 @@ package provider
 import (
 	"slices"
 	"testing"
-
-	"github.com/generic-corp/halfpenny/llm"
 )
 
 // documented returns what a kind says of the fields of a chat request.
@@ -18,7 +16,7 @@ func documented(t *testing.T, kind string) Fields {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return a.(FieldFilter).Fields(llm.EndpointChat)
+	return a.(FieldFilter).Fields("")
 }
 
 // What is dropped in silence, or refused, decides where a request may go, so the

@@ -70,6 +70,8 @@ func NewMeter(e llm.Endpoint, d llm.Dialect, count func(text []byte) int64) Mete
 		return &formatMeter{format: countFormat, count: count}
 	case e == llm.EndpointModerations:
 		return &formatMeter{format: moderationFormat, count: count}
+	case e == llm.EndpointSpeech || e == llm.EndpointTranscriptions || e == llm.EndpointTranslations:
+		return &mediaMeter{formatMeter{format: f, count: count}}
 	case e == llm.EndpointChat && d == llm.DialectOpenAI:
 		return &openaiMeter{formatMeter: formatMeter{format: f, count: count}}
 	case d == llm.DialectBedrock:

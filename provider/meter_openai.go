@@ -33,6 +33,17 @@ var countFormat = &format{billsNo: true, fields: []field{
 	{name: "error", read: failure}, {name: "input_tokens", read: answer}, {name: "totalTokens", read: answer}, {name: "inputTokens", read: answer},
 }}
 
+// mediaMeter reads replies that need not be JSON: audio, or a text in the format that was asked for.
+type mediaMeter struct{ formatMeter }
+
+// Reply reads the usage where there is one.
+func (m *mediaMeter) Reply(body []byte) error {
+	if m.formatMeter.Reply(body) != nil {
+		m.reading.Finished, m.reading.Visible = true, true
+	}
+	return nil
+}
+
 // openaiFacts stand at the top of a reply, and in the response of an event.
 var openaiFacts = []field{
 	{name: "model", read: model},

@@ -35,7 +35,7 @@ func newNative(name string, d llm.Dialect, baseURL, path string, honoured []stri
 func (n *native) Name() string { return n.name }
 
 // Dialect is the provider's own at the chat endpoint.
-func (n *native) Dialect(e llm.Endpoint) llm.Dialect {
+func (n *native) Dialect(e llm.Endpoint, _ string, _ llm.Dialect) llm.Dialect {
 	if e == llm.EndpointChat {
 		return n.dialect
 	}
@@ -43,4 +43,4 @@ func (n *native) Dialect(e llm.Endpoint) llm.Dialect {
 }
 
 // Fields are those of OpenAI's chat that the translation can express.
-func (n *native) Fields(llm.Endpoint) Fields { return n.fields }
+func (n *native) Fields(string) Fields { return n.fields }

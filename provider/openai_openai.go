@@ -31,10 +31,10 @@ func (t *openaiOpenai) Request(dst, src []byte) ([]byte, error) {
 	c := &t.call
 	var few [4]edit
 	edits := few[:0]
-	if c.Send != c.Named {
-		name, err := json.Marshal(c.Send)
+	if c.Send != c.Named && c.Model.Value != nil {
+		name, err := c.name()
 		if err != nil {
-			return dst, fmt.Errorf("cannot write the model's name: %w", err)
+			return dst, err
 		}
 		edits = append(edits, edit{at: c.Model.At, length: len(c.Model.Value), text: name})
 	}
@@ -50,6 +50,18 @@ func (t *openaiOpenai) Request(dst, src []byte) ([]byte, error) {
 		return src, nil
 	}
 	return splice(dst, src, edits), nil
+}
+
+// name is the model's name as it stands in a request.
+func (c *Call) name() ([]byte, error) {
+	if c.Form {
+		return []byte(c.Send), nil
+	}
+	name, err := json.Marshal(c.Send)
+	if err != nil {
+		return nil, fmt.Errorf("cannot write the model's name: %w", err)
+	}
+	return name, nil
 }
 
 // appendRemovals appends the edits that take members out, each with the comma

@@ -15,8 +15,9 @@ import (
 type Adapter interface {
 	// Name is the provider's kind, such as "openai".
 	Name() string
-	// Dialect is the wire format that the provider speaks at an endpoint; DialectNone: not served.
-	Dialect(e llm.Endpoint) llm.Dialect
+	// Dialect is the wire format in which the provider is asked for a model at an
+	// endpoint: the caller's own, if it speaks several; DialectNone: not served.
+	Dialect(e llm.Endpoint, model string, caller llm.Dialect) llm.Dialect
 	// Prepare sets the URL and the credentials of r, whose body is set, so that it can be signed.
 	Prepare(r *http.Request, to Destination) error
 }
@@ -24,16 +25,18 @@ type Adapter interface {
 // Destination is where a request goes within a provider.
 type Destination struct {
 	Endpoint llm.Endpoint
-	Model    string // as the provider calls it
-	Secret   string // API key; empty: none
-	Stream   bool   // the reply is to come as a stream
+	Dialect  llm.Dialect // that Adapter.Dialect chose
+	Method   string      // what Gemini's API is asked to do, where the caller named it itself
+	Model    string      // as the provider calls it
+	Secret   string      // API key; empty: none
+	Stream   bool        // the reply is to come as a stream
 }
 
 // FieldFilter is the optional ability of an Adapter to say which request fields its
 // provider honours.
 type FieldFilter interface {
-	// Fields is what the provider documents of the top-level fields of a request.
-	Fields(e llm.Endpoint) Fields
+	// Fields is what the provider documents of the top-level fields of a chat request to a model.
+	Fields(model string) Fields
 }
 
 // Kind is a provider before it has a base URL.
@@ -43,7 +46,11 @@ type Kind struct {
 	Env     []string // environment variables that hold an API key, first found wins
 	BaseURL string   // the provider's own; empty: must be configured
 	NoKey   bool     // works without an API key (ollama, vllm)
-	New     func(baseURL string) (Adapter, error)
+	// Simulation is where the simulation plays the provider's API; empty: at openai/v1.
+	Simulation string
+	// Unlisted are models of other endpoints than chat that no price list knows.
+	Unlisted []string
+	New      func(baseURL string) (Adapter, error)
 }
 
 var kinds = map[string]Kind{}

@@ -29,11 +29,11 @@ func TestKinds(t *testing.T) {
 			continue
 		}
 		r := &http.Request{Header: http.Header{}}
-		if err := a.Prepare(r, Destination{Endpoint: llm.EndpointChat, Model: "m", Secret: "secret"}); err != nil {
+		if err := a.Prepare(r, Destination{Endpoint: llm.EndpointChat, Dialect: a.Dialect(llm.EndpointChat, "m", llm.DialectOpenAI), Model: "m", Secret: "secret"}); err != nil {
 			t.Errorf("%s: %v", k.Name, err)
 		}
 		want := map[llm.Dialect]string{llm.DialectOpenAI: "/chat/completions", llm.DialectAnthropic: "/v1/messages", llm.DialectGemini: "/v1beta/models/m:generateContent"}
-		if path := want[a.Dialect(llm.EndpointChat)]; a.Name() != k.Name || path == "" || !strings.HasSuffix(r.URL.Path, path) || strings.Contains(r.URL.Path, "//") {
+		if path := want[a.Dialect(llm.EndpointChat, "m", llm.DialectOpenAI)]; a.Name() != k.Name || path == "" || !strings.HasSuffix(r.URL.Path, path) || strings.Contains(r.URL.Path, "//") {
 			t.Errorf("%s: name %q, URL %s", k.Name, a.Name(), r.URL)
 		}
 		if n := strings.Count(fmt.Sprint(r.Header), "secret]"); n != 1 {
@@ -65,7 +65,7 @@ func call(body, send string, askUsage bool) Call {
 func TestRequestEdits(t *testing.T) {
 	f := func(body, send string, askUsage bool, want string) {
 		t.Helper()
-		got, err := NewTranslator(llm.DialectOpenAI, llm.DialectOpenAI, call(body, send, askUsage)).Request(nil, []byte(body))
+		got, err := NewTranslator(llm.EndpointChat, llm.DialectOpenAI, llm.DialectOpenAI, call(body, send, askUsage)).Request(nil, []byte(body))
 		if strings.ReplaceAll(string(got), " ", "") != strings.ReplaceAll(want, " ", "") || err != nil || !gjson.ValidBytes(got) {
 			t.Errorf("got  %s, %v\nwant %s", got, err, want)
 		}
@@ -85,7 +85,7 @@ func TestRequestEdits(t *testing.T) {
 func TestOnlyTheAddedUsageChunkIsDropped(t *testing.T) {
 	f := func(event string, dropped bool) {
 		t.Helper()
-		got, err := NewTranslator(llm.DialectOpenAI, llm.DialectOpenAI, Call{AskUsage: true, DropUsage: true}).Event(nil, []byte(event))
+		got, err := NewTranslator(llm.EndpointChat, llm.DialectOpenAI, llm.DialectOpenAI, Call{AskUsage: true, DropUsage: true}).Event(nil, []byte(event))
 		want := event
 		if dropped {
 			want = ""
@@ -128,7 +128,7 @@ func FuzzRequest(f *testing.F) {
 		if c.Model.Value == nil || strings.Count(string(body), "model") != 1+2*strings.Count(string(body), "models")/2 {
 			return
 		}
-		got, err := NewTranslator(llm.DialectOpenAI, llm.DialectOpenAI, c).Request(nil, body)
+		got, err := NewTranslator(llm.EndpointChat, llm.DialectOpenAI, llm.DialectOpenAI, c).Request(nil, body)
 		if err != nil {
 			return
 		}

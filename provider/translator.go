@@ -32,6 +32,8 @@ type Call struct {
 	AskUsage      bool              // the stream must be asked for its usage, which the caller did not do
 	DropUsage     bool              // the chunk that carries nothing but usage is not for the caller
 	MaxOutput     int64             // tokens that the model writes at most; 0: unknown
+	Stream        bool              // the reply is to come as a stream
+	Form          bool              // the request is a form, in which names stand without quotes
 }
 
 // Ender is the optional ability of a Translator to complete a stream that its
@@ -41,21 +43,44 @@ type Ender interface {
 	End(dst []byte) []byte
 }
 
-// NewTranslator returns the translator from the caller's dialect to the
-// provider's, or nil if there is none.
-func NewTranslator(client, upstream llm.Dialect, c Call) Translator {
-	type pair struct{ client, upstream llm.Dialect }
-	switch (pair{client, upstream}) {
-	case pair{llm.DialectOpenAI, llm.DialectOpenAI}:
-		return &openaiOpenai{call: c}
-	case pair{llm.DialectOpenAI, llm.DialectAnthropic}:
-		return newOpenAIAnthropic(c)
-	case pair{llm.DialectOpenAI, llm.DialectGemini}:
-		return newOpenAIGemini(c)
-	case pair{llm.DialectAnthropic, llm.DialectAnthropic}:
-		return newAnthropicAnthropic(c)
-	case pair{llm.DialectAnthropic, llm.DialectOpenAI}:
-		return newAnthropicOpenAI(c)
+// fromClients translate a conversation from a caller's dialect to OpenAI's chat, and
+// toProviders from that to a provider's. Any other pair is one of each in a row.
+var (
+	fromClients = [llm.Dialects]func(Call) Translator{
+		llm.DialectAnthropic: newAnthropicOpenAI,
 	}
-	return nil
+	toProviders = [llm.Dialects]func(Call) Translator{
+		llm.DialectAnthropic: newOpenAIAnthropic,
+		llm.DialectGemini:    newOpenAIGemini,
+	}
+	embedders = [llm.Dialects]func(Call) Translator{}
+)
+
+// NewTranslator returns the translator from the caller's dialect to the
+// provider's at an endpoint, or nil if there is none.
+func NewTranslator(e llm.Endpoint, client, upstream llm.Dialect, c Call) Translator {
+	switch {
+	case client == llm.DialectNone || upstream == llm.DialectNone:
+		return nil
+	case client == upstream && client == llm.DialectOpenAI:
+		return &openaiOpenai{call: c}
+	case client == upstream:
+		return &same{call: c}
+	case e == llm.EndpointEmbeddings && client == llm.DialectOpenAI:
+		return made(embedders[upstream], c)
+	case e != llm.EndpointChat:
+		return nil
+	case client == llm.DialectOpenAI:
+		return made(toProviders[upstream], c)
+	case upstream == llm.DialectOpenAI:
+		return made(fromClients[client], c)
+	}
+	return newChained(fromClients[client], toProviders[upstream], c)
+}
+
+func made(translator func(Call) Translator, c Call) Translator {
+	if translator == nil {
+		return nil
+	}
+	return translator(c)
 }

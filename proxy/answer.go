@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/generic-corp/halfpenny/llm"
+	"github.com/generic-corp/halfpenny/provider"
 	"github.com/generic-corp/halfpenny/router"
 )
 
@@ -17,8 +18,20 @@ const maxHeldReply = 32 << 20
 // answer takes the reply of a provider that accepted the request: a stream is
 // relayed as it comes, anything else is held until it is complete.
 func (a *attempt) answer(resp *http.Response) (bool, *llm.Error) {
-	content := resp.Header.Get("Content-Type")
-	if strings.HasPrefix(content, "text/event-stream") || a.body.stream && !strings.HasPrefix(content, "application/json") {
+	if m, ok := a.meter.(provider.HeaderMeter); ok {
+		m.Header(resp.Header)
+	}
+	content, _, _ := strings.Cut(resp.Header.Get("Content-Type"), ";")
+	switch {
+	case content == "text/event-stream", content == "application/vnd.amazon.eventstream":
+		return a.stream(resp)
+	case content == "application/json":
+		if a.body.stream && a.upstreamDialect == llm.DialectGemini {
+			return a.stream(resp)
+		}
+	case a.endpoint == llm.EndpointSpeech:
+		return a.whole(resp, nil)
+	case a.body.stream && a.body.form == "":
 		return a.stream(resp)
 	}
 	return a.hold(resp)
@@ -33,7 +46,10 @@ func (a *attempt) hold(resp *http.Response) (bool, *llm.Error) {
 	body, err := a.readAll((*buf)[:0], resp.Body)
 	*buf = body[:0]
 	if err == nil && len(body) > maxHeldReply {
-		return a.oversized(resp, body)
+		if !a.untouched() {
+			return a.malformed("a reply that is too large to be translated")
+		}
+		return a.whole(resp, body)
 	}
 	if err != nil {
 		return a.unanswered(err)

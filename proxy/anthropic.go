@@ -1,8 +1,6 @@
 package proxy
 
 import (
-	"strings"
-
 	"github.com/tidwall/gjson"
 
 	"github.com/generic-corp/halfpenny/internal/jsonscan"
@@ -43,19 +41,6 @@ func (b *body) anthropicMember(m *jsonscan.Member) *llm.Error {
 	return nil
 }
 
-// anthropicNames are the fields of Anthropic's requests by the names in OpenAI's
-// dialect under which they are noted.
-var anthropicNames = map[string]string{"reasoning_effort": "thinking", "stop": "stop_sequences", "user": "metadata", "response_format": "output_config"}
-
-// inCallersWords names the field of a refusal as the caller does.
-func (c *call) inCallersWords(err *llm.Error) *llm.Error {
-	if name := anthropicNames[err.Param]; c.dialect == llm.DialectAnthropic && name != "" {
-		err.Message = strings.ReplaceAll(err.Message, "'"+err.Param+"'", "'"+name+"'")
-		err.Param = name
-	}
-	return err
-}
-
 // readOutputConfig reads the shape and the effort that an answer is to have:
 // https://platform.claude.com/docs/en/build-with-claude/structured-outputs
 func (b *body) readOutputConfig(value []byte) {
@@ -66,31 +51,4 @@ func (b *body) readOutputConfig(value []byte) {
 	if gjson.GetBytes(value, "effort").Exists() {
 		b.ask("reasoning_effort", value)
 	}
-}
-
-// countTokens answers Anthropic's count_tokens by the estimate that routing goes by:
-// https://platform.claude.com/docs/en/api/messages-count-tokens
-func (c *call) countTokens() *llm.Error {
-	if !c.http.IsPost() {
-		return errMethod("POST")
-	}
-	if err := c.authenticate(); err != nil {
-		return err
-	}
-	if err := c.body.read(c.http.PostBody(), c.dialect, c.endpoint); err != nil {
-		return err
-	}
-	if err := c.controls(&c.query); err != nil {
-		return err
-	}
-	g := c.gateway
-	g.describe(&c.body, &c.prompt, &c.query, c.caller, c.start)
-	c.query.Dry = true
-	if err := g.Table(c.caller).Decide(&c.query, &c.decision); err != nil {
-		return c.inCallersWords(err)
-	}
-	if err := c.limit(); err != nil {
-		return err
-	}
-	return c.json(map[string]int64{"input_tokens": c.decision.Candidates[0].Input})
 }

@@ -37,6 +37,8 @@ type body struct {
 	maxOutput, choices int64
 	needs              router.Needs
 	turns, toolCount   int
+	form               string // the content type of a multipart request; empty: it is JSON
+	kept               bool   // it goes on from what a provider remembers
 
 	fallbacks, only, order []string // OpenRouter's models and provider
 	sort                   string
@@ -44,7 +46,8 @@ type body struct {
 	maxPrompt, maxOutPrice llm.Rate
 }
 
-// read validates raw as a request of a dialect and finds what the gateway needs in it.
+// read validates raw as a request of a dialect and finds what the gateway needs in
+// it. Where the model is not in the body, named holds it before.
 func (b *body) read(raw []byte, d llm.Dialect, e llm.Endpoint) *llm.Error {
 	b.raw, b.dialect, b.endpoint = raw, d, e
 	var err error
@@ -55,22 +58,36 @@ func (b *body) read(raw []byte, d llm.Dialect, e llm.Endpoint) *llm.Error {
 	for i := range b.members {
 		m := &b.members[i]
 		b.prompt.Member(m.Name, m.Value)
-		var err *llm.Error
-		switch {
-		case d == llm.DialectAnthropic:
-			err = b.anthropicMember(m)
-		case e != llm.EndpointChat:
-			err = b.plainMember(m)
-		default:
-			b.ask(unsafe.String(unsafe.SliceData(m.Name), len(m.Name)), m.Value) //nolint:gosec // it aliases the request like the rest of the body does
-			err = b.member(m)
-		}
-		if err != nil {
+		if err := b.memberOf(d, m); err != nil {
 			return err
 		}
 	}
+	return b.complete()
+}
+
+// memberOf reads one top-level member as a dialect has it.
+func (b *body) memberOf(d llm.Dialect, m *jsonscan.Member) *llm.Error {
 	switch {
-	case b.model.Value == nil:
+	case d == llm.DialectAnthropic:
+		return b.anthropicMember(m)
+	case d == llm.DialectGemini:
+		return b.geminiMember(m)
+	case d == llm.DialectResponses:
+		return b.responsesMember(m)
+	case b.endpoint != llm.EndpointChat:
+		return b.plainMember(m)
+	}
+	b.ask(unsafe.String(unsafe.SliceData(m.Name), len(m.Name)), m.Value) //nolint:gosec // it aliases the request like the rest of the body does
+	return b.member(m)
+}
+
+// complete refuses a request that says too little. A model that the API does not demand is the API's own.
+func (b *body) complete() *llm.Error {
+	if b.named == "" {
+		b.named = usualModels[b.endpoint]
+	}
+	switch {
+	case b.named == "":
 		return llm.Invalid("model", "The field 'model' is missing.")
 	case !b.hasPrompt:
 		return llm.Invalid(b.asked(), "The field '"+b.asked()+"' is missing.")
@@ -78,12 +95,25 @@ func (b *body) read(raw []byte, d llm.Dialect, e llm.Endpoint) *llm.Error {
 	return nil
 }
 
+// usualModels are used where a request names none:
+// https://platform.openai.com/docs/api-reference/moderations/create,
+// https://platform.openai.com/docs/api-reference/images/create.
+var usualModels = [llm.Endpoints]string{llm.EndpointModerations: "omni-moderation-latest", llm.EndpointImages: "dall-e-2"}
+
 // asked is the field without which there is nothing to do.
 func (b *body) asked() string {
-	switch b.endpoint {
-	case llm.EndpointEmbeddings:
+	switch {
+	case b.dialect == llm.DialectGemini && b.endpoint == llm.EndpointEmbeddings:
+		return "content"
+	case b.dialect == llm.DialectGemini:
+		return "contents"
+	case b.dialect == llm.DialectResponses:
 		return "input"
-	case llm.EndpointCompletions:
+	}
+	switch b.endpoint {
+	case llm.EndpointEmbeddings, llm.EndpointModerations, llm.EndpointSpeech:
+		return "input"
+	case llm.EndpointCompletions, llm.EndpointImages:
 		return "prompt"
 	}
 	return "messages"
@@ -103,6 +133,8 @@ func (b *body) plainMember(m *jsonscan.Member) *llm.Error {
 		return readBool(m, &b.stream)
 	case "stream_options":
 		return first(b.streamOptions.Value == nil, m, b.readStreamOptions)
+	case "stream_format":
+		b.stream = b.stream || string(m.Value) == `"sse"`
 	case "max_tokens":
 		return readCount(m, &b.maxOutput)
 	case "n":
@@ -175,10 +207,14 @@ func (b *body) readModel(m *jsonscan.Member) *llm.Error {
 		return llm.Invalid("model", "The field 'model' must be a string.")
 	}
 	b.model, b.named = *m, gjson.ParseBytes(m.Value).String()
-	switch {
-	case b.named == "":
+	if b.named == "" {
 		return llm.Invalid("model", "The field 'model' is empty.")
-	case len(b.named) > maxModelName || !printable(b.named):
+	}
+	return checkModel(b.named)
+}
+
+func checkModel(name string) *llm.Error {
+	if len(name) > maxModelName || !printable(name) {
 		return llm.Invalid("model", "The field 'model' is not a model's name.")
 	}
 	return nil

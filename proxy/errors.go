@@ -36,17 +36,6 @@ func errMethod(allowed string) *llm.Error {
 	return &llm.Error{Status: 405, Type: "invalid_request_error", Message: "This path takes " + allowed + " only."}
 }
 
-// DialectOf returns the dialect in which a path answers.
-func DialectOf(path string) llm.Dialect {
-	switch {
-	case strings.HasPrefix(path, "/v1/messages"):
-		return llm.DialectAnthropic
-	case strings.HasPrefix(path, "/v1beta/"):
-		return llm.DialectGemini
-	}
-	return llm.DialectOpenAI
-}
-
 // WriteError writes err as the whole response, in the shape of a dialect.
 func WriteError(ctx *fasthttp.RequestCtx, d llm.Dialect, requestID string, err *llm.Error) {
 	ctx.Response.ResetBody()
@@ -81,6 +70,13 @@ func errorBody(d llm.Dialect, requestID string, err *llm.Error) []byte {
 		v = map[string]any{"error": map[string]any{"message": err.Message, "type": openaiType(err), "param": orNull(err.Param), "code": orNull(err.Code)}}
 	}
 	b, _ := json.Marshal(v)
+	return b
+}
+
+// responsesFailure is the event that ends a stream of the Responses API early:
+// https://platform.openai.com/docs/api-reference/responses-streaming/error.
+func responsesFailure(err *llm.Error) []byte {
+	b, _ := json.Marshal(map[string]any{"type": "error", "code": orNull(err.Code), "message": err.Message, "param": orNull(err.Param), "sequence_number": 0})
 	return b
 }
 
@@ -168,6 +164,9 @@ func upstreamError(status int, header http.Header, body []byte) *llm.Error {
 		if m := inner.Get(path); e.Message == "" && m.Exists() {
 			e.Message = m.String()
 		}
+	}
+	if kind, _, _ := strings.Cut(header.Get("X-Amzn-Errortype"), ":"); e.Code == "" {
+		e.Code = kind
 	}
 	if e.Message == "" {
 		e.Message = fmt.Sprintf("The provider answered with status %d.", status)

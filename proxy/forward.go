@@ -144,7 +144,7 @@ func (c *call) try(candidate *router.Candidate) (answered bool, _ *llm.Error) {
 	r, err := a.prepare(ctx)
 	switch {
 	case err != nil && err.Status == http.StatusBadRequest: // another candidate may be able to express it
-		c.inexpressible = err
+		c.inexpressible = c.inCallersWords(err)
 		a.unmade()
 		return false, nil
 	case err != nil:
@@ -199,17 +199,18 @@ func (c *call) attempt(candidate *router.Candidate) (*attempt, context.Context) 
 // prepare builds the provider's request: body, address and credentials.
 func (a *attempt) prepare(ctx context.Context) (*http.Request, *llm.Error) {
 	t, b := a.candidate.Target, &a.body
-	upstream := t.Account.Adapter.Dialect(a.endpoint)
+	upstream := t.Account.Adapter.Dialect(a.endpoint, t.Sent, b.dialect)
 	asker, _ := t.Account.Adapter.(provider.UsageAsker)
 	annotate := a.annotates()
 	drop := b.steers
 	if router, ok := t.Account.Adapter.(provider.Router); ok && router.Routes() {
 		drop = nil
 	}
-	ask := b.stream && !b.wantsUsage && (asker != nil && asker.AskForUsage() || annotate && upstream != b.dialect)
+	ask := b.stream && b.chats() && !b.wantsUsage && (asker != nil && asker.AskForUsage() || annotate && upstream != b.dialect)
 	a.upstreamDialect = upstream
-	a.translator = provider.NewTranslator(b.dialect, upstream, provider.Call{
-		Send: t.Sent, Named: b.named, Model: b.model, StreamOptions: b.streamOptions, AskUsage: ask, DropUsage: ask && !annotate, Drop: drop, MaxOutput: maxOutput(t),
+	a.translator = provider.NewTranslator(a.endpoint, b.dialect, upstream, provider.Call{
+		Send: t.Sent, Named: b.named, Model: b.model, StreamOptions: b.streamOptions, AskUsage: ask, DropUsage: ask && !annotate, Drop: drop,
+		MaxOutput: maxOutput(t), Stream: b.stream, Form: b.form != "",
 	})
 	a.meter = provider.NewMeter(a.endpoint, upstream, func(text []byte) int64 { return a.gateway.Estimator.TextFor(t.Family, text) })
 	if a.translator == nil || a.meter == nil {
@@ -219,15 +220,26 @@ func (a *attempt) prepare(ctx context.Context) (*http.Request, *llm.Error) {
 	if err != nil {
 		return nil, inexpressible(err)
 	}
+	to := provider.Destination{Endpoint: a.endpoint, Dialect: upstream, Model: t.Sent, Secret: a.candidate.Secret, Stream: b.stream}
+	if b.dialect == upstream {
+		to.Method = a.method
+	}
 	r := (&http.Request{
 		Method: http.MethodPost, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header: upHeader(&a.http.Request.Header, upstream), Body: &http1.Body{Bytes: sent}, ContentLength: int64(len(sent)),
 	}).WithContext(ctx)
-	to := provider.Destination{Endpoint: a.endpoint, Model: t.Sent, Secret: a.candidate.Secret, Stream: b.stream}
+	if b.form != "" {
+		r.Header["Content-Type"] = []string{b.form}
+	}
 	if err := t.Account.Adapter.Prepare(r, to); err != nil {
 		return nil, llm.Unavailable("The provider's request could not be prepared.", err)
 	}
 	return r, nil
+}
+
+// chats reports whether a stream of this endpoint tells its usage only on request.
+func (b *body) chats() bool {
+	return b.endpoint == llm.EndpointChat || b.endpoint == llm.EndpointCompletions
 }
 
 // inexpressible is the answer to a request that no translation carries: the text of

@@ -2,6 +2,7 @@ package proxy_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -142,13 +143,7 @@ func (h *harness) table(s setup) *router.Table {
 		if !ok {
 			h.Fatalf("no kind %s", name)
 		}
-		base := h.upstream.BaseURL(name)
-		switch name {
-		case "anthropic":
-			base = h.upstream.AnthropicURL(name)
-		case "gemini":
-			base = h.upstream.GeminiURL(name)
-		}
+		base := h.upstream.URL() + "/sim/" + name + "/" + cmp.Or(kind.Simulation, "openai/v1")
 		for _, dead := range s.dead {
 			if dead == name {
 				base = deadURL(h.T)

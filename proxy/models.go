@@ -9,8 +9,6 @@ import (
 	"github.com/generic-corp/halfpenny/router"
 )
 
-const modelPath = "/v1/models/"
-
 // modelEntry is OpenAI's model object: https://platform.openai.com/docs/api-reference/models/object
 type modelEntry struct {
 	ID      string `json:"id"`
@@ -31,37 +29,43 @@ func (c *call) models() *llm.Error {
 	if len(c.http.Request.Header.Peek("Anthropic-Version")) > 0 {
 		c.dialect = llm.DialectAnthropic
 	}
-	path := string(c.http.Path())
-	if len(path) > len(modelPath) {
-		return c.oneModel(known, path[len(modelPath):])
+	entry := entryOf
+	switch c.dialect {
+	case llm.DialectAnthropic:
+		entry = anthropicEntryOf
+	case llm.DialectGemini:
+		entry = geminiEntryOf
 	}
-	if c.dialect == llm.DialectAnthropic {
-		return c.json(anthropicModels(known))
+	if c.model != "" {
+		return c.oneModel(known, entry)
 	}
-	list := make([]modelEntry, 0, len(known))
-	for _, m := range known {
-		list = append(list, entryOf(m))
+	list := make([]any, len(known))
+	for i, m := range known {
+		list[i] = entry(m)
+	}
+	switch c.dialect {
+	case llm.DialectAnthropic:
+		return c.json(anthropicModels(known, list))
+	case llm.DialectGemini:
+		return c.json(map[string]any{"models": list})
 	}
 	return c.json(map[string]any{"object": "list", "data": list})
 }
 
-func (c *call) oneModel(known []router.ModelInfo, name string) *llm.Error {
+func (c *call) oneModel(known []router.ModelInfo, entry func(router.ModelInfo) any) *llm.Error {
+	name := c.model
 	if plain, err := url.PathUnescape(name); err == nil {
 		name = plain
 	}
 	for _, m := range known {
-		switch {
-		case m.ID != name:
-		case c.dialect == llm.DialectAnthropic:
-			return c.json(anthropicEntryOf(m))
-		default:
-			return c.json(entryOf(m))
+		if m.ID == name {
+			return c.json(entry(m))
 		}
 	}
 	return &llm.Error{Status: 404, Code: "model_not_found", Param: "model", Message: "The model '" + name + "' does not exist or is not available."}
 }
 
-func entryOf(m router.ModelInfo) modelEntry {
+func entryOf(m router.ModelInfo) any {
 	entry := modelEntry{ID: m.ID, Object: "model", OwnedBy: m.Owner}
 	if !m.Created.IsZero() {
 		entry.Created = m.Created.Unix()
@@ -78,23 +82,32 @@ type anthropicEntry struct {
 }
 
 // anthropicModels is the one page that has all models.
-func anthropicModels(known []router.ModelInfo) any {
+func anthropicModels(known []router.ModelInfo, list []any) any {
 	page := struct {
-		Data    []anthropicEntry `json:"data"`
-		HasMore bool             `json:"has_more"`
-		FirstID *string          `json:"first_id"`
-		LastID  *string          `json:"last_id"`
-	}{Data: make([]anthropicEntry, len(known))}
-	for i, m := range known {
-		page.Data[i] = anthropicEntryOf(m)
-	}
-	if n := len(page.Data); n > 0 {
-		page.FirstID, page.LastID = &page.Data[0].ID, &page.Data[n-1].ID
+		Data    []any   `json:"data"`
+		HasMore bool    `json:"has_more"`
+		FirstID *string `json:"first_id"`
+		LastID  *string `json:"last_id"`
+	}{Data: list}
+	if n := len(known); n > 0 {
+		page.FirstID, page.LastID = &known[0].ID, &known[n-1].ID
 	}
 	return page
 }
 
-func anthropicEntryOf(m router.ModelInfo) anthropicEntry {
+// geminiEntry is Gemini's model object, as far as it is known: https://ai.google.dev/api/models
+type geminiEntry struct {
+	Name        string   `json:"name"`
+	DisplayName string   `json:"displayName"`
+	Version     string   `json:"version"`
+	Methods     []string `json:"supportedGenerationMethods"`
+}
+
+func geminiEntryOf(m router.ModelInfo) any {
+	return geminiEntry{Name: "models/" + m.ID, DisplayName: m.ID, Version: m.ID, Methods: []string{"generateContent", "streamGenerateContent", "countTokens"}}
+}
+
+func anthropicEntryOf(m router.ModelInfo) any {
 	created := m.Created
 	if created.IsZero() {
 		created = time.Unix(0, 0)

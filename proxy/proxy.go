@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -104,24 +105,17 @@ func (g *Gateway) InFlight() int64 { return g.flying.Load() }
 
 // Handle serves a request of the data plane; false: the path is not one of its own.
 func (g *Gateway) Handle(ctx *fasthttp.RequestCtx) bool {
-	switch path := string(ctx.Path()); {
-	case path == "/v1/chat/completions", path == "/v1/messages", path == "/v1/embeddings", path == "/v1/completions":
-		g.serve(ctx, (*call).forwarded)
-	case path == "/v1/messages/count_tokens":
-		g.serve(ctx, (*call).countTokens)
-	case path == "/v1/models", len(path) > len(modelPath) && path[:len(modelPath)] == modelPath:
-		g.serve(ctx, (*call).models)
-	default:
-		return false
+	p, ok := pathOf(ctx.Path())
+	if ok {
+		g.serve(ctx, &p)
 	}
-	return true
+	return ok
 }
 
-// serve runs one handler with what all of them share.
-func (g *Gateway) serve(ctx *fasthttp.RequestCtx, handle func(*call) *llm.Error) {
+// serve runs the handler of a path with what all of them share.
+func (g *Gateway) serve(ctx *fasthttp.RequestCtx, p *path) {
 	g.flying.Add(1)
-	path := string(ctx.Path())
-	c := &call{gateway: g, http: ctx, dialect: DialectOf(path), endpoint: endpointOf(path), start: time.Now(), id: newID()}
+	c := &call{gateway: g, http: ctx, path: *p, start: time.Now(), id: newID()}
 	whole := false
 	defer func() {
 		if !whole {
@@ -131,7 +125,7 @@ func (g *Gateway) serve(ctx *fasthttp.RequestCtx, handle func(*call) *llm.Error)
 			c.end()
 		}
 	}()
-	if err := handle(c); err != nil {
+	if err := p.handle(c); err != nil {
 		c.fail(err)
 	}
 	whole = true
@@ -168,12 +162,11 @@ func newID() string {
 
 // call is one request on its way.
 type call struct {
-	gateway  *Gateway
-	http     *fasthttp.RequestCtx
-	dialect  llm.Dialect
-	endpoint llm.Endpoint
-	start    time.Time
-	id       string
+	gateway *Gateway
+	http    *fasthttp.RequestCtx
+	path
+	start time.Time
+	id    string
 
 	caller   *tenancy.Caller
 	body     body
@@ -193,17 +186,6 @@ type call struct {
 	finished      bool
 }
 
-// endpointOf returns what a path asks for.
-func endpointOf(path string) llm.Endpoint {
-	switch path {
-	case "/v1/embeddings":
-		return llm.EndpointEmbeddings
-	case "/v1/completions":
-		return llm.EndpointCompletions
-	}
-	return llm.EndpointChat
-}
-
 // forwarded is the way of a request to a provider, whatever it asks for and in
 // whichever dialect.
 func (c *call) forwarded() *llm.Error {
@@ -213,7 +195,7 @@ func (c *call) forwarded() *llm.Error {
 	if err := c.authenticate(); err != nil {
 		return err
 	}
-	if err := c.body.read(c.http.PostBody(), c.dialect, c.endpoint); err != nil {
+	if err := c.read(); err != nil {
 		return err
 	}
 	if err := c.route(); err != nil {
@@ -223,6 +205,19 @@ func (c *call) forwarded() *llm.Error {
 		return err
 	}
 	return c.forward()
+}
+
+// read reads the request.
+func (c *call) read() *llm.Error {
+	b := &c.body
+	b.named, b.stream = strings.TrimPrefix(c.model, "models/"), c.stream
+	if err := checkModel(b.named); err != nil {
+		return err
+	}
+	if c.endpoint == llm.EndpointTranscriptions || c.endpoint == llm.EndpointTranslations {
+		return b.readForm(c.http.PostBody(), string(c.http.Request.Header.ContentType()), c.endpoint)
+	}
+	return b.read(c.http.PostBody(), c.dialect, c.endpoint)
 }
 
 // authenticate finds the caller and holds the claimed tenant context against it.
@@ -262,6 +257,7 @@ func (c *call) route() *llm.Error {
 	if err := c.controls(q); err != nil {
 		return err
 	}
+	c.pin()
 	g.describe(&c.body, &c.prompt, q, c.caller, c.start)
 	if err := g.Table(c.caller).Decide(q, &c.decision); err != nil {
 		return c.inCallersWords(err)

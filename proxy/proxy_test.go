@@ -180,7 +180,7 @@ func TestUnknownPathInItsDialect(t *testing.T) {
 		}
 	}
 	f("/v1/messages/batches", "error.type", "not_found_error")
-	f("/v1beta/models/x:generateContent", "error.status", "NOT_FOUND")
+	f("/v1beta/files", "error.status", "NOT_FOUND")
 	f("/v1/nothing", "error.type", "invalid_request_error")
 	if got := h.send(http.MethodGet, "/v1/chat/completions", ""); got.status != 405 {
 		t.Errorf("GET: %d", got.status)

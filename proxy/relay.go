@@ -22,10 +22,12 @@ import (
 // together leaves together, and nothing waits for more.
 type relay struct {
 	*attempt
-	events   provider.Events
-	filter   bool // events are looked at one by one, not only metered
+	frames   provider.Frames
+	filter   bool // frames are looked at one by one, not only metered
 	annotate bool // the usage chunk carries cost and route
-	raw      bool // not a stream of events: too large to be held
+	array    bool // events go down as the elements of a JSON array
+	elements int  // that went down
+	raw      bool // not a stream of events: audio, or too large to be held
 	buf      *[]byte
 	out      []byte // events that a filter wrote
 	tail     []byte // the end of a raw reply, where its usage is
@@ -48,13 +50,13 @@ var errTruncated = errors.New("the reply was truncated")
 // stream relays a reply of events. Until the first one has come another
 // candidate may still answer.
 func (a *attempt) stream(resp *http.Response) (bool, *llm.Error) {
-	untouched, _ := a.translator.(provider.Untouched)
-	r := &relay{attempt: a, buf: bufPool.Get().(*[]byte), annotate: a.annotates()}
-	r.filter = r.annotate || untouched == nil || !untouched.Untouched()
+	r := &relay{attempt: a, buf: bufPool.Get().(*[]byte), annotate: a.annotates(), array: a.array()}
+	r.frames = provider.NewFrames(resp.Header.Get("Content-Type"), a.upstreamDialect)
+	r.filter = r.annotate || !a.untouched() || r.reframes()
 	for len(r.ready) == 0 && r.err == nil {
 		r.read()
 	}
-	if len(r.ready) == 0 && len(r.events.Rest()) == 0 || r.err != nil && !errors.Is(r.err, io.EOF) {
+	if len(r.ready) == 0 && len(r.frames.Rest()) == 0 || r.err != nil && !errors.Is(r.err, io.EOF) {
 		bufPool.Put(r.buf)
 		if errors.Is(r.err, io.EOF) {
 			return a.malformed("an empty stream")
@@ -65,8 +67,19 @@ func (a *attempt) stream(resp *http.Response) (bool, *llm.Error) {
 	return true, nil
 }
 
-// oversized relays a reply that is too large to be held; body is what was read of it.
-func (a *attempt) oversized(resp *http.Response, body []byte) (bool, *llm.Error) {
+// untouched reports whether replies pass byte for byte.
+func (a *attempt) untouched() bool {
+	u, ok := a.translator.(provider.Untouched)
+	return ok && u.Untouched()
+}
+
+// reframes reports whether the events go down in another frame than they come in.
+func (r *relay) reframes() bool {
+	return r.frames.Array() != r.array || !r.frames.Array() && !r.frames.ServerSent()
+}
+
+// whole relays a reply that is no stream of events as it comes; body is what was read of it.
+func (a *attempt) whole(resp *http.Response, body []byte) (bool, *llm.Error) {
 	r := &relay{attempt: a, buf: bufPool.Get().(*[]byte), raw: true, ready: bytes.Clone(body)}
 	r.keepTail(body)
 	r.start(resp)
@@ -81,6 +94,13 @@ func (r *relay) start(resp *http.Response) {
 	c.record.FirstByte = time.Since(c.start)
 	c.record.Overhead = c.record.FirstByte - c.upstream
 	passDown(&c.http.Response.Header, resp.Header)
+	switch {
+	case r.raw || !r.filter:
+	case r.array:
+		c.http.SetContentType("application/json")
+	default:
+		c.http.SetContentType("text/event-stream")
+	}
 	c.facts(true)
 	c.http.Response.Header.Set("X-Accel-Buffering", "no")
 	c.http.SetStatusCode(resp.StatusCode)
@@ -108,31 +128,55 @@ func (r *relay) pass(p []byte) ([]byte, error) {
 		r.keepTail(p)
 		return p, nil
 	}
-	whole, err := r.events.Feed(p)
+	whole, err := r.frames.Feed(p)
 	if err != nil {
 		return nil, err
 	}
 	r.out = r.out[:0]
 	for rest := whole; len(rest) > 0; {
-		var event []byte
-		event, rest = provider.NextEvent(rest)
-		data := provider.Data(nil, event)
+		var event, data []byte
+		if event, data, rest, err = r.frames.Next(rest); err != nil {
+			return r.down(r.out), err
+		}
 		r.meter.Event(data)
-		if !r.filter {
+		if !r.filter || len(event) == 0 {
 			continue
 		}
 		from := len(r.out)
 		if r.out, err = r.translator.Event(r.out, event); err != nil {
-			return r.out, err
+			return r.down(r.out), err
 		}
 		if r.annotate {
 			r.out = r.annotated(r.out, from)
 		}
 	}
 	if r.filter {
-		return r.out, nil
+		return r.down(r.out), nil
 	}
 	return whole, nil
+}
+
+// down puts events into the frame in which the caller reads them.
+func (r *relay) down(events []byte) []byte {
+	if !r.array {
+		return events
+	}
+	var list []byte
+	for len(events) > 0 {
+		var event []byte
+		event, events = provider.NextEvent(events)
+		list = append(r.element(list), provider.Data(nil, event)...)
+	}
+	return list
+}
+
+// element begins an element of the array.
+func (r *relay) element(dst []byte) []byte {
+	r.elements++
+	if r.elements == 1 {
+		return append(dst, '[')
+	}
+	return append(dst, ",\r\n"...)
 }
 
 // tailSize is how much of a raw reply's end is kept, in bytes.
@@ -189,7 +233,10 @@ func (r *relay) conclude() (last []byte, err error) {
 		r.done(llm.OutcomeOK)
 		return nil, nil
 	}
-	rest := r.events.Rest()
+	rest := r.frames.Rest()
+	if !r.frames.ServerSent() { // what is left is no event
+		rest = nil
+	}
 	if eof && len(rest) > 0 {
 		r.meter.Event(provider.Data(nil, rest))
 	}
@@ -226,23 +273,52 @@ func (r *relay) finale(rest []byte) (last []byte) {
 	if r.annotate {
 		last = r.annotated(last, 0)
 	}
+	if last = r.down(last); r.array {
+		last = r.closeArray(last)
+	}
 	return last
 }
 
-// truncation is the event that tells a caller that the stream ends too early.
-func (r *relay) truncation(what string) []byte {
-	body := errorBody(r.dialect, r.id, &llm.Error{Status: 502, Code: "upstream_unavailable",
-		Message: "The provider's stream ended before its answer was complete: " + what + "."})
-	head := "data: "
-	if r.dialect == llm.DialectAnthropic {
-		head = "event: error\ndata: "
+// closeArray ends the array.
+func (r *relay) closeArray(dst []byte) []byte {
+	if r.elements == 0 {
+		dst = append(dst, '[')
 	}
-	return append(append([]byte(head), body...), "\n\n"...)
+	return append(dst, ']')
 }
 
+// truncation tells a caller that the stream ends too early.
+func (r *relay) truncation(what string) []byte {
+	err := &llm.Error{Status: 502, Code: "upstream_unavailable",
+		Message: "The provider's stream ended before its answer was complete: " + what + "."}
+	body := errorBody(r.dialect, r.id, err)
+	switch r.dialect {
+	case llm.DialectAnthropic:
+		return event("error", body)
+	case llm.DialectResponses:
+		return event("error", responsesFailure(err))
+	}
+	if r.array {
+		return r.closeArray(append(r.element(nil), body...))
+	}
+	return event("", body)
+}
+
+// event is one server-sent event.
+func event(name string, data []byte) (e []byte) {
+	if name != "" {
+		e = append(append(append(e, "event: "...), name...), '\n')
+	}
+	return append(append(append(e, "data: "...), data...), "\n\n"...)
+}
+
+// meterTail reads the usage at the end of a reply that was not held; without it the usage is an estimate.
 func (r *relay) meterTail() {
-	if i := bytes.LastIndex(r.tail, []byte(`"usage":`)); i >= 0 {
-		_ = r.meter.Reply(append([]byte("{"), r.tail[i:]...)) // without it the usage is an estimate
+	for _, name := range []string{`"usage":`, `"usageMetadata":`} {
+		if i := bytes.LastIndex(r.tail, []byte(name)); i >= 0 {
+			_ = r.meter.Reply(append([]byte("{"), r.tail[i:]...))
+			return
+		}
 	}
 }
 

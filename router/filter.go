@@ -54,7 +54,7 @@ func stage(r llm.Reason) int8 {
 func (c *choice) weigh(n *node, strict bool) option {
 	o := option{node: n}
 	q, m := c.query, n.target.Model
-	dialect := n.target.Account.Adapter.Dialect(q.Endpoint)
+	dialect := n.target.Account.Adapter.Dialect(q.Endpoint, n.target.Sent, q.Dialect)
 	// Its maker's own interface is the best one to a model, whatever it speaks. What is
 	// documented of fields is of OpenAI's chat: others reach their own kind as they are.
 	native := dialect == q.Dialect && dialect != llm.DialectOpenAI || q.Endpoint != llm.EndpointChat
@@ -91,8 +91,9 @@ func (c *choice) weigh(n *node, strict bool) option {
 }
 
 func (c *choice) speaks(upstream llm.Dialect) bool {
-	t := &c.table.translate
-	return upstream != llm.DialectNone && int(upstream) < len(t) && int(c.query.Dialect) < len(t) && t[c.query.Dialect][upstream]
+	q := c.query
+	return int(q.Endpoint) < llm.Endpoints && int(upstream) < llm.Dialects && int(q.Dialect) < llm.Dialects &&
+		c.table.translate[q.Endpoint][q.Dialect][upstream]
 }
 
 // suits reports whether a model is for an endpoint. A conversation is tried with any
@@ -105,6 +106,14 @@ func suits(m *pricing.Model, e llm.Endpoint) bool {
 		return m.Use == "embedding"
 	case e == llm.EndpointCompletions:
 		return m.Use == "completion" || m.Chat
+	case e == llm.EndpointImages:
+		return m.Use == "image"
+	case e == llm.EndpointSpeech:
+		return m.Use == "speech"
+	case e == llm.EndpointTranscriptions, e == llm.EndpointTranslations:
+		return m.Use == "transcription"
+	case e == llm.EndpointModerations:
+		return m.Use == "moderation"
 	}
 	return true
 }

@@ -19,7 +19,7 @@ type documented struct {
 	closed            bool
 }
 
-func (a documented) Fields(llm.Endpoint) provider.Fields {
+func (a documented) Fields(string) provider.Fields {
 	f := provider.Fields{Closed: a.closed}
 	for _, name := range strings.Fields(a.honoured) {
 		f.Honoured.Add(name)
@@ -231,9 +231,9 @@ func TestUndocumentedAdapter(t *testing.T) {
 
 type mute struct{}
 
-func (mute) Name() string                                      { return "openai" }
-func (mute) Dialect(llm.Endpoint) llm.Dialect                  { return llm.DialectOpenAI }
-func (mute) Prepare(*http.Request, provider.Destination) error { return nil }
+func (mute) Name() string                                          { return "openai" }
+func (mute) Dialect(llm.Endpoint, string, llm.Dialect) llm.Dialect { return llm.DialectOpenAI }
+func (mute) Prepare(*http.Request, provider.Destination) error     { return nil }
 
 // What the operator agreed on decides what is cheapest; savings are of the list price.
 func TestTermsDecideWhatIsCheapest(t *testing.T) {

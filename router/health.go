@@ -7,9 +7,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/generic-corp/halfpenny/llm"
-	"github.com/generic-corp/halfpenny/provider"
 )
 
 // FailureClass says whose fault a failed attempt was, which decides what cools down.
@@ -277,14 +274,10 @@ type access struct {
 	keys    []*breaker       // of account.Secrets, in their order
 	names   map[string]*node // what a model's name means here
 	aliases []string         // other names of the account: its kind and the kind's aliases
-	fields  provider.Fields  // what the provider documents of a chat request's fields
 }
 
 func newAccess(a *Account, h *Health) *access {
 	x := &access{account: a, health: h.account(a.Name)}
-	if filter, ok := a.Adapter.(provider.FieldFilter); ok {
-		x.fields = filter.Fields(llm.EndpointChat)
-	}
 	for _, secret := range a.Secrets {
 		x.keys = append(x.keys, x.health.key(secret))
 	}

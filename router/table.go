@@ -34,7 +34,7 @@ type Table struct {
 	ids       []string                  // ids that are served, to name near ones
 	foreign   map[string]*pricing.Model // while the table is built: names at hosts that mean several models of the catalogue; nil: also of this table
 	turn      atomic.Uint64
-	translate [llm.Dialects][llm.Dialects]bool // from the caller's dialect to the provider's
+	translate [llm.Endpoints][llm.Dialects][llm.Dialects]bool // from the caller's dialect to the provider's
 }
 
 // node is a target of the table with all that Decide asks of it.
@@ -83,9 +83,11 @@ func NewTable(catalogue *pricing.Catalogue, accounts []*Account, options Options
 	t.prefix()
 	t.settle()
 	t.sort()
-	for from := range llm.Dialect(llm.Dialects) {
-		for to := range llm.Dialect(llm.Dialects) {
-			t.translate[from][to] = from == to || provider.NewTranslator(from, to, provider.Call{}) != nil
+	for e := range t.translate {
+		for from := range llm.Dialect(llm.Dialects) {
+			for to := range llm.Dialect(llm.Dialects) {
+				t.translate[e][from][to] = provider.NewTranslator(llm.Endpoint(e), from, to, provider.Call{}) != nil
+			}
 		}
 	}
 	return t
@@ -102,6 +104,7 @@ func (t *Table) serve(x *access) {
 				t.add(x, m, h, m.ID, h.Name)
 			}
 		}
+		t.serveUnlisted(x)
 		return
 	}
 	for id, sent := range a.Models {
@@ -118,6 +121,18 @@ func (t *Table) serve(x *access) {
 			sent = h.Name
 		}
 		t.add(x, m, h, m.ID, cmp.Or(sent, id))
+	}
+}
+
+// serveUnlisted makes the models reachable by name that a provider has and no price
+// list knows. They are no choice for anything else.
+func (t *Table) serveUnlisted(x *access) {
+	kind, _ := provider.Lookup(x.account.Kind)
+	for _, name := range kind.Unlisted {
+		if x.names[name] == nil {
+			n := t.unlisted(x, name)
+			x.names[name], t.byName[name] = n, append(t.byName[name], n)
+		}
 	}
 }
 
@@ -199,7 +214,10 @@ func (t *Table) family(m *pricing.Model) *pricing.Profile {
 // document notes which fields the target honours: those of its provider, less those
 // that its model does not take.
 func (n *node) document() {
-	f := &n.access.fields
+	var f provider.Fields
+	if filter, ok := n.access.account.Adapter.(provider.FieldFilter); ok {
+		f = filter.Fields(n.target.Sent)
+	}
 	n.honoured, n.refused, n.closed = f.Honoured, f.Refused, f.Closed
 	m := n.target.Model
 	if m == nil {

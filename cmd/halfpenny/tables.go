@@ -1,11 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/generic-corp/halfpenny/config"
 	"github.com/generic-corp/halfpenny/internal/fakellm"
-	"github.com/generic-corp/halfpenny/llm"
 	"github.com/generic-corp/halfpenny/pricing"
 	"github.com/generic-corp/halfpenny/provider"
 	"github.com/generic-corp/halfpenny/proxy"
@@ -73,27 +73,14 @@ func simulatedAccounts(catalogue *pricing.Catalogue, simulation *fakellm.Server)
 		if !hosts[kind.Name] {
 			continue
 		}
-		adapter, err := kind.New(simulation.BaseURL(kind.Name))
-		if err == nil {
-			adapter, err = kind.New(simulatedURL(simulation, kind.Name, adapter.Dialect(llm.EndpointChat)))
-		}
+		at := cmp.Or(kind.Simulation, "openai/v1")
+		adapter, err := kind.New(simulation.URL() + "/sim/" + kind.Name + "/" + at)
 		if err != nil {
 			return nil, err
 		}
 		accounts = append(accounts, &router.Account{Name: kind.Name, Kind: kind.Name, Adapter: adapter, Secrets: []string{"simulated"}, Simulated: true})
 	}
 	return accounts, nil
-}
-
-// simulatedURL is where the simulation stands in for a kind in its dialect.
-func simulatedURL(simulation *fakellm.Server, kind string, d llm.Dialect) string {
-	switch d {
-	case llm.DialectAnthropic:
-		return simulation.AnthropicURL(kind)
-	case llm.DialectGemini:
-		return simulation.GeminiURL(kind)
-	}
-	return simulation.BaseURL(kind)
 }
 
 func catalogueIDs() []string {

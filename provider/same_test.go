@@ -8,7 +8,7 @@ import (
 	"github.com/generic-corp/halfpenny/internal/jsonscan"
 )
 
-func TestAnthropicToAnthropicTouchesTheModelAlone(t *testing.T) {
+func TestSameDialectTouchesTheModelAlone(t *testing.T) {
 	f := func(body, send, want string) {
 		t.Helper()
 		members, err := jsonscan.Members(nil, []byte(body))
@@ -24,7 +24,7 @@ func TestAnthropicToAnthropicTouchesTheModelAlone(t *testing.T) {
 				c.Drop = append(c.Drop, m)
 			}
 		}
-		got, err := newAnthropicAnthropic(c).Request(nil, []byte(body))
+		got, err := (&same{call: c}).Request(nil, []byte(body))
 		if err != nil || string(got) != want {
 			t.Errorf("%s: %v\n got %s\nwant %s", body, err, got, want)
 		}
@@ -33,8 +33,8 @@ func TestAnthropicToAnthropicTouchesTheModelAlone(t *testing.T) {
 	f(`{ "x":1, "model" :"a" , "messages":[]}`, "b-\"2", `{ "x":1, "model" :"b-\"2" , "messages":[]}`)
 	f(`{"model":"a","models":["b"],"x":1}`, "b", `{"model":"b","x":1}`)
 
-	tr := newAnthropicAnthropic(Call{})
-	if !tr.(Untouched).Untouched() {
+	tr := &same{}
+	if !tr.Untouched() {
 		t.Error("replies are touched")
 	}
 	for _, pass := range []func(dst, src []byte) ([]byte, error){tr.Reply, tr.Event} {
