@@ -98,6 +98,8 @@ type Provider struct {
 	Models  []string `yaml:"models"`   // ID or ID=UPSTREAM_NAME; empty: all that the catalogue lists for it
 	Weight  int      `yaml:"weight"`
 	Region  string   `yaml:"region"` // where the account computes, such as eu or us-east-1; empty: not stated
+	// Passthrough lets tenants reach the metered paths of the provider's own API with the operator's key.
+	Passthrough bool `yaml:"passthrough"`
 }
 
 // ModelNames maps the ids in Models to the names that the provider is sent; nil

@@ -20,6 +20,7 @@ type anthropicAdapter struct{ native }
 var (
 	_ Adapter     = (*anthropicAdapter)(nil)
 	_ FieldFilter = (*anthropicAdapter)(nil)
+	_ Passer      = (*anthropicAdapter)(nil)
 )
 
 func newAnthropic(baseURL string) (Adapter, error) {
@@ -29,10 +30,19 @@ func newAnthropic(baseURL string) (Adapter, error) {
 
 // Prepare addresses the Messages API and adds the API key.
 func (a *anthropicAdapter) Prepare(r *http.Request, to Destination) error {
-	if to.Endpoint != llm.EndpointChat {
+	switch {
+	case to.Path != "":
+		u, err := behind(a.root, to.Path)
+		if err != nil {
+			return err
+		}
+		r.URL = u
+	case to.Endpoint == llm.EndpointChat:
+		r.URL = a.base
+	default:
 		return notServed(a, to.Endpoint)
 	}
-	r.URL, r.Host = a.base, a.base.Host
+	r.Host = r.URL.Host
 	if r.Header["Anthropic-Version"] == nil {
 		r.Header["Anthropic-Version"] = []string{anthropicVersion}
 	}
@@ -40,4 +50,18 @@ func (a *anthropicAdapter) Prepare(r *http.Request, to Destination) error {
 		r.Header["X-Api-Key"] = []string{to.Secret}
 	}
 	return nil
+}
+
+// Passed knows the Messages API.
+func (a *anthropicAdapter) Passed(path string) (Passed, bool) {
+	p := Passed{Dialect: llm.DialectAnthropic}
+	switch path {
+	case "/v1/messages":
+		p.Endpoint = llm.EndpointChat
+	case "/v1/messages/count_tokens":
+		p.Endpoint = llm.EndpointCount
+	default:
+		return p, false
+	}
+	return p, true
 }

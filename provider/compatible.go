@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"path"
 	"slices"
 	"strings"
 
@@ -20,7 +21,7 @@ type Compatible struct {
 	KeyHeader string   // header of the API key; empty: Authorization: Bearer
 	Also      []string // endpoints beside /chat/completions: those of openaiPaths, and /responses
 	NoChat    bool     // has no /chat/completions
-	// ResponsesOnly are parts of the names of those models that are served by /responses alone.
+	// ResponsesOnly are patterns (path.Match) of the names of those models that /responses alone serves.
 	ResponsesOnly []string
 	// Unlisted are models of other endpoints than chat that no price list knows.
 	Unlisted []string
@@ -52,13 +53,13 @@ func compatible(c Compatible) struct{} {
 	return register(Kind{
 		Name: c.Name, Aliases: c.Aliases, Env: c.Env, BaseURL: c.BaseURL, NoKey: c.NoKey, Unlisted: c.Unlisted,
 		New: func(baseURL string) (Adapter, error) {
-			a := &compatibleAdapter{Compatible: c, fields: fields}
-			for _, path := range paths {
-				u, err := url.Parse(strings.TrimSuffix(baseURL, "/") + path)
-				if err != nil {
-					return nil, fmt.Errorf("cannot read the base URL of provider %s: %w", c.Name, err)
-				}
-				*a.place(path) = u
+			root, err := parseBase(c.Name, baseURL)
+			if err != nil {
+				return nil, err
+			}
+			a := &compatibleAdapter{Compatible: c, root: root, fields: fields}
+			for _, p := range paths {
+				*a.place(p) = root.JoinPath(p)
 			}
 			return a, nil
 		},
@@ -100,6 +101,7 @@ func (c *Compatible) fields() Fields {
 // compatibleAdapter is a Compatible at one base URL.
 type compatibleAdapter struct {
 	Compatible
+	root      *url.URL                // the base URL
 	at        [llm.Endpoints]*url.URL // shared by all requests, so never changed; nil: not served
 	responses *url.URL                // of the responses API; nil: not served
 	fields    Fields
@@ -110,6 +112,7 @@ var (
 	_ FieldFilter = (*compatibleAdapter)(nil)
 	_ UsageAsker  = (*compatibleAdapter)(nil)
 	_ Router      = (*compatibleAdapter)(nil)
+	_ Passer      = (*compatibleAdapter)(nil)
 )
 
 // Name returns the provider's kind.
@@ -130,12 +133,22 @@ func (a *compatibleAdapter) Dialect(e llm.Endpoint, model string, caller llm.Dia
 }
 
 func (a *compatibleAdapter) responsesOnly(model string) bool {
-	return slices.ContainsFunc(a.ResponsesOnly, func(part string) bool { return strings.Contains(model, part) })
+	return slices.ContainsFunc(a.ResponsesOnly, func(pattern string) bool {
+		found, err := path.Match(pattern, model)
+		return found && err == nil
+	})
 }
 
 // Prepare addresses the endpoint and adds the API key.
 func (a *compatibleAdapter) Prepare(r *http.Request, to Destination) error {
-	if r.URL = a.at[to.Endpoint]; to.Dialect == llm.DialectResponses {
+	switch r.URL = a.at[to.Endpoint]; {
+	case to.Path != "":
+		u, err := behind(a.root, trimVersion(to.Path))
+		if err != nil {
+			return err
+		}
+		r.URL = u
+	case to.Dialect == llm.DialectResponses:
 		r.URL = a.responses
 	}
 	if r.URL == nil {
@@ -150,6 +163,19 @@ func (a *compatibleAdapter) Prepare(r *http.Request, to Destination) error {
 		r.Header["Authorization"] = []string{"Bearer " + to.Secret}
 	}
 	return nil
+}
+
+// trimVersion takes off the version that is in the base URL already.
+func trimVersion(path string) string { return strings.TrimPrefix(path, "/v1") }
+
+// Passed knows the endpoints that the provider has.
+func (a *compatibleAdapter) Passed(path string) (Passed, bool) {
+	path = trimVersion(path)
+	if path == responsesPath {
+		return Passed{Endpoint: llm.EndpointChat, Dialect: llm.DialectResponses}, a.responses != nil
+	}
+	e, known := openaiPaths[path]
+	return Passed{Endpoint: e, Dialect: llm.DialectOpenAI}, known && a.at[e] != nil
 }
 
 func notServed(a Adapter, e llm.Endpoint) error {

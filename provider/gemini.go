@@ -2,6 +2,7 @@ package provider
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/generic-corp/halfpenny/llm"
@@ -18,6 +19,7 @@ type geminiAdapter struct{ native }
 var (
 	_ Adapter     = (*geminiAdapter)(nil)
 	_ FieldFilter = (*geminiAdapter)(nil)
+	_ Passer      = (*geminiAdapter)(nil)
 )
 
 func newGemini(baseURL string) (Adapter, error) {
@@ -35,19 +37,40 @@ func (a *geminiAdapter) Dialect(e llm.Endpoint, model string, caller llm.Dialect
 
 // Prepare addresses the model and adds the API key.
 func (a *geminiAdapter) Prepare(r *http.Request, to Destination) error {
-	if to.Dialect != llm.DialectGemini {
-		return notServed(a, to.Endpoint)
+	u, err := a.address(&to)
+	if err != nil {
+		return err
 	}
-	u := *a.base
-	u.Path += strings.TrimPrefix(to.Model, "models/") + geminiMethod(&to)
-	if to.Stream {
-		u.RawQuery = "alt=sse"
-	}
-	r.URL, r.Host = &u, u.Host
+	r.URL, r.Host = u, u.Host
 	if to.Secret != "" {
 		r.Header["X-Goog-Api-Key"] = []string{to.Secret}
 	}
 	return nil
+}
+
+func (a *geminiAdapter) address(to *Destination) (*url.URL, error) {
+	switch {
+	case to.Path != "":
+		return behind(a.root, to.Path)
+	case to.Dialect != llm.DialectGemini:
+		return nil, notServed(a, to.Endpoint)
+	}
+	u := *a.base
+	u.Path += strings.TrimPrefix(to.Model, "models/") + geminiMethod(to)
+	if to.Stream {
+		u.RawQuery = "alt=sse"
+	}
+	return &u, nil
+}
+
+// Passed knows what a model is asked to do.
+func (a *geminiAdapter) Passed(path string) (Passed, bool) {
+	for _, version := range []string{"/v1beta/models/", "/v1/models/"} {
+		if call, ok := strings.CutPrefix(path, version); ok {
+			return geminiPassed(call)
+		}
+	}
+	return Passed{}, false
 }
 
 // geminiMethod is what a model is asked to do: https://ai.google.dev/api/all-methods.

@@ -12,7 +12,8 @@ import (
 type native struct {
 	name    string
 	dialect llm.Dialect
-	base    *url.URL // of the chat endpoint; shared by all requests, so never changed
+	root    *url.URL // the base URL; shared by all requests, so never changed
+	base    *url.URL // of the chat endpoint, likewise
 	fields  Fields
 }
 
@@ -20,15 +21,24 @@ type native struct {
 // is reached from OpenAI's dialect with the fields that a translation honours, and
 // with some values of those that vary.
 func newNative(name string, d llm.Dialect, baseURL, path string, honoured []string, vary ...string) (native, error) {
-	base, err := url.Parse(strings.TrimSuffix(baseURL, "/") + path)
+	root, err := parseBase(name, baseURL)
 	if err != nil {
-		return native{}, fmt.Errorf("cannot read the base URL of provider %s: %w", name, err)
+		return native{}, err
 	}
 	f := Fields{Honoured: fieldsOf(honoured), Closed: true}
 	varies := fieldsOf(vary)
 	f.Refused = everyField.Without(&f.Honoured)
 	f.Refused = f.Refused.Without(&varies)
-	return native{name, d, base, f}, nil
+	return native{name, d, root, root.JoinPath(path), f}, nil
+}
+
+// parseBase reads the base URL of a provider, to which paths can be joined.
+func parseBase(name, baseURL string) (*url.URL, error) {
+	u, err := url.Parse(strings.TrimSuffix(baseURL, "/") + "/")
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the base URL of provider %s: %w", name, err)
+	}
+	return u, nil
 }
 
 // Name returns the provider's kind.

@@ -28,6 +28,7 @@ type Destination struct {
 	Dialect  llm.Dialect // that Adapter.Dialect chose
 	Method   string      // what Gemini's API is asked to do, where the caller named it itself
 	Model    string      // as the provider calls it
+	Path     string      // behind the base URL, with its query, where the caller chose it; empty: the endpoint's own
 	Secret   string      // API key; empty: none
 	Stream   bool        // the reply is to come as a stream
 }

@@ -23,6 +23,9 @@ func (c *call) fail(err *llm.Error) {
 		c.gateway.Log.Warn("request failed", "request", c.id, "status", err.Status, "code", err.Code, "cause", causeText(err))
 	}
 	WriteError(c.http, c.dialect, c.id, err)
+	if c.refusal != nil {
+		c.http.SetBody(c.refusal)
+	}
 }
 
 func causeText(err *llm.Error) string {

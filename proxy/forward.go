@@ -199,14 +199,17 @@ func (c *call) attempt(candidate *router.Candidate) (*attempt, context.Context) 
 // prepare builds the provider's request: body, address and credentials.
 func (a *attempt) prepare(ctx context.Context) (*http.Request, *llm.Error) {
 	t, b := a.candidate.Target, &a.body
-	upstream := t.Account.Adapter.Dialect(a.endpoint, t.Sent, b.dialect)
+	upstream := b.dialect
+	if !a.passes {
+		upstream = t.Account.Adapter.Dialect(a.endpoint, t.Sent, b.dialect)
+	}
 	asker, _ := t.Account.Adapter.(provider.UsageAsker)
 	annotate := a.annotates()
 	drop := b.steers
 	if router, ok := t.Account.Adapter.(provider.Router); ok && router.Routes() {
 		drop = nil
 	}
-	ask := b.stream && b.chats() && !b.wantsUsage && (asker != nil && asker.AskForUsage() || annotate && upstream != b.dialect)
+	ask := !a.passes && b.stream && b.chats() && !b.wantsUsage && (asker != nil && asker.AskForUsage() || annotate && upstream != b.dialect)
 	a.upstreamDialect = upstream
 	a.translator = provider.NewTranslator(a.endpoint, b.dialect, upstream, provider.Call{
 		Send: t.Sent, Named: b.named, Model: b.model, StreamOptions: b.streamOptions, AskUsage: ask, DropUsage: ask && !annotate, Drop: drop,
@@ -221,7 +224,10 @@ func (a *attempt) prepare(ctx context.Context) (*http.Request, *llm.Error) {
 		return nil, inexpressible(err)
 	}
 	to := provider.Destination{Endpoint: a.endpoint, Dialect: upstream, Model: t.Sent, Secret: a.candidate.Secret, Stream: b.stream}
-	if b.dialect == upstream {
+	switch {
+	case a.passes:
+		to.Path = a.passedPath()
+	case b.dialect == upstream:
 		to.Method = a.method
 	}
 	r := (&http.Request{
@@ -344,12 +350,15 @@ func (a *attempt) refused(status int, header http.Header, body []byte) (bool, *l
 		return false, nil
 	}
 	passDownError(a, header)
+	if a.passes && len(body) > 0 {
+		a.refusal = []byte(mask(string(body)))
+	}
 	a.finish(llm.OutcomeError, err.Status)
 	return true, err
 }
 
 func passDownError(a *attempt, h http.Header) {
-	for _, name := range []string{"Retry-After-Ms", "Openai-Processing-Ms"} {
+	for _, name := range []string{"Retry-After-Ms", "Openai-Processing-Ms", "X-Amzn-Errortype"} {
 		if v := h.Get(name); v != "" {
 			a.http.Response.Header.Set(name, v)
 		}

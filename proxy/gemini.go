@@ -179,5 +179,5 @@ func (b *body) readModalities(v []byte) {
 
 // array reports whether a stream goes down as a JSON array: Gemini's, unless events are asked for.
 func (c *call) array() bool {
-	return c.dialect == llm.DialectGemini && c.body.stream && string(c.http.QueryArgs().Peek("alt")) != "sse"
+	return !c.passes && c.dialect == llm.DialectGemini && c.body.stream && string(c.http.QueryArgs().Peek("alt")) != "sse"
 }

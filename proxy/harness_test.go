@@ -96,6 +96,7 @@ type setup struct {
 	options  proxy.Options
 	router   router.Options
 	policy   string   // patch of the tenant's policy
+	open     bool     // the providers' own APIs may be reached
 	dead     []string // kinds whose account answers on no port
 }
 
@@ -153,7 +154,7 @@ func (h *harness) table(s setup) *router.Table {
 		if err != nil {
 			h.Fatal(err)
 		}
-		accounts = append(accounts, &router.Account{Name: name, Kind: name, Adapter: adapter, Secrets: []string{"sk-operator-" + name}, Weight: 1})
+		accounts = append(accounts, &router.Account{Name: name, Kind: name, Adapter: adapter, Secrets: []string{"sk-operator-" + name}, Weight: 1, Passthrough: s.open})
 	}
 	s.router.Health = h.health
 	if s.router.DefaultMode == llm.ModeDefault {

@@ -16,6 +16,9 @@ type path struct {
 	model  string
 	method string
 	stream bool
+	// Of passthrough: the account, and the path of its provider's own API.
+	account string
+	at      string
 }
 
 var paths = map[string]path{
@@ -38,6 +41,7 @@ var paths = map[string]path{
 const (
 	modelPath       = "/v1/models/"
 	geminiModelPath = "/v1beta/models/"
+	passthroughPath = "/passthrough/"
 )
 
 // geminiMethods are what a model can be asked to do in Gemini's dialect.
@@ -55,6 +59,10 @@ func pathOf(p []byte) (path, bool) {
 		return found, true
 	}
 	s := string(p)
+	if rest, ok := strings.CutPrefix(s, passthroughPath); ok {
+		account, at, _ := strings.Cut(rest, "/")
+		return path{handle: (*call).passed, account: account, at: "/" + at}, true
+	}
 	if name, ok := strings.CutPrefix(s, modelPath); ok && name != "" {
 		return path{dialect: llm.DialectOpenAI, endpoint: llm.EndpointModels, handle: (*call).models, model: name}, true
 	}

@@ -184,6 +184,8 @@ type call struct {
 	client        client
 	streaming     bool
 	finished      bool
+	passes        bool   // the request is the provider's own API's, and so is the answer
+	refusal       []byte // the provider's own error, which passes; nil: ours
 }
 
 // forwarded is the way of a request to a provider, whatever it asks for and in

@@ -75,7 +75,7 @@ func (a *attempt) untouched() bool {
 
 // reframes reports whether the events go down in another frame than they come in.
 func (r *relay) reframes() bool {
-	return r.frames.Array() != r.array || !r.frames.Array() && !r.frames.ServerSent()
+	return !r.passes && (r.frames.Array() != r.array || !r.frames.Array() && !r.frames.ServerSent())
 }
 
 // whole relays a reply that is no stream of events as it comes; body is what was read of it.

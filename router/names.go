@@ -87,6 +87,14 @@ func (t *Table) behind(accesses []*access, name string) (wish, bool) {
 	return w, len(w.nodes) > 0
 }
 
+// Account returns the account that a name means as a model's prefix; nil: none, or several.
+func (t *Table) Account(name string) *Account {
+	if found := t.prefixes[name]; len(found) == 1 {
+		return found[0].account
+	}
+	return nil
+}
+
 // unlisted is a target for a name that the table does not know. The provider's price
 // list may still have a rule for it.
 func (t *Table) unlisted(x *access, name string) *node {

@@ -21,6 +21,8 @@ type Account struct {
 	Weight    int               // among equals
 	Region    string            // where it computes, as the operator calls it, such as "eu-west-1"; empty: not stated
 	Simulated bool
+	// Passthrough: tenants may ask at the metered paths of the provider's own API.
+	Passthrough bool
 }
 
 // Target is a model at an account: what an attempt is sent to.

@@ -55,7 +55,7 @@ func configuredAccounts(providers []config.Provider) ([]*router.Account, error) 
 			return nil, err
 		}
 		accounts = append(accounts, &router.Account{Name: p.Name, Kind: p.Kind, Adapter: adapter, Secrets: p.Secrets(), Models: p.ModelNames(), Weight: p.Weight,
-			Region: p.Region})
+			Region: p.Region, Passthrough: p.Passthrough})
 	}
 	return accounts, nil
 }
@@ -78,7 +78,7 @@ func simulatedAccounts(catalogue *pricing.Catalogue, simulation *fakellm.Server)
 		if err != nil {
 			return nil, err
 		}
-		accounts = append(accounts, &router.Account{Name: kind.Name, Kind: kind.Name, Adapter: adapter, Secrets: []string{"simulated"}, Simulated: true})
+		accounts = append(accounts, &router.Account{Name: kind.Name, Kind: kind.Name, Adapter: adapter, Secrets: []string{"simulated"}, Simulated: true, Passthrough: true})
 	}
 	return accounts, nil
 }
