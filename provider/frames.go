@@ -1,12 +1,7 @@
 package provider
 
 import (
-	"bytes"
-	"encoding/base64"
-	"fmt"
 	"strings"
-
-	"github.com/tidwall/gjson"
 
 	"github.com/generic-corp/halfpenny/llm"
 )
@@ -96,7 +91,7 @@ func (f *Frames) message(whole []byte) (event, data, rest []byte, err error) {
 	if f.dialect != llm.DialectAnthropic || string(m.Type) != "event" {
 		return f.wrapped(m.Event, m.Payload), data, rest, nil
 	}
-	if event, err = f.invoked(m.Payload); err != nil {
+	if event, err = invokeEvent(m.Payload); err != nil {
 		return nil, nil, nil, err
 	}
 	return event, Data(nil, event), rest, nil
@@ -107,26 +102,6 @@ func (f *Frames) wrapped(name, data []byte) []byte {
 	if len(data) == 0 {
 		return nil
 	}
-	f.event = f.event[:0]
-	if len(name) > 0 {
-		f.event = append(append(append(f.event, "event: "...), name...), '\n')
-	}
-	f.event = append(f.event, "data: "...)
-	at := len(f.event)
-	f.event = append(f.event, data...)
-	for i := bytes.IndexAny(f.event[at:], "\r\n"); i >= 0; i = bytes.IndexAny(f.event[at:], "\r\n") { // between tokens
-		at += i
-		f.event[at] = ' '
-	}
-	return append(f.event, "\n\n"...)
-}
-
-// invoked reads the event of Anthropic's that is in a chunk of an invocation:
-// https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_PayloadPart.html.
-func (f *Frames) invoked(payload []byte) ([]byte, error) {
-	data, err := base64.StdEncoding.DecodeString(gjson.GetBytes(payload, "bytes").Str)
-	if err != nil || !gjson.ValidBytes(data) {
-		return nil, fmt.Errorf("%w: a chunk holds no JSON", ErrEventStream)
-	}
-	return f.wrapped([]byte(gjson.GetBytes(data, "type").Str), data), nil
+	f.event = appendEvent(f.event[:0], name, data)
+	return f.event
 }

@@ -32,7 +32,8 @@ func TestKinds(t *testing.T) {
 		if err := a.Prepare(r, Destination{Endpoint: llm.EndpointChat, Dialect: a.Dialect(llm.EndpointChat, "m", llm.DialectOpenAI), Model: "m", Secret: "secret"}); err != nil {
 			t.Errorf("%s: %v", k.Name, err)
 		}
-		want := map[llm.Dialect]string{llm.DialectOpenAI: "/chat/completions", llm.DialectAnthropic: "/v1/messages", llm.DialectGemini: "/v1beta/models/m:generateContent"}
+		want := map[llm.Dialect]string{llm.DialectOpenAI: "/chat/completions", llm.DialectAnthropic: "/v1/messages", llm.DialectGemini: "/models/m:generateContent",
+			llm.DialectBedrock: "/model/m/converse", llm.DialectCohere: "/v2/chat"}
 		if path := want[a.Dialect(llm.EndpointChat, "m", llm.DialectOpenAI)]; a.Name() != k.Name || path == "" || !strings.HasSuffix(r.URL.Path, path) || strings.Contains(r.URL.Path, "//") {
 			t.Errorf("%s: name %q, URL %s", k.Name, a.Name(), r.URL)
 		}

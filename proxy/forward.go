@@ -147,6 +147,11 @@ func (c *call) try(candidate *router.Candidate) (answered bool, _ *llm.Error) {
 		c.inexpressible = c.inCallersWords(err)
 		a.unmade()
 		return false, nil
+	case err != nil && errors.Is(err.Cause, provider.ErrNoToken): // another provider may be well
+		a.unmade()
+		a.report(router.FailureFault, 0)
+		a.failures = append(a.failures, failure{provider: candidate.Target.Account.Name, what: "no access token"})
+		return false, nil
 	case err != nil:
 		return a.refuse(err)
 	}
@@ -236,6 +241,12 @@ func (a *attempt) prepare(ctx context.Context) (*http.Request, *llm.Error) {
 	}).WithContext(ctx)
 	if b.form != "" {
 		r.Header["Content-Type"] = []string{b.form}
+	}
+	if editor, ok := t.Account.Adapter.(provider.BodyEditor); ok {
+		if sent, err = editor.EditBody(to, r.Header, sent); err != nil {
+			return nil, inexpressible(err)
+		}
+		r.Body, r.ContentLength = &http1.Body{Bytes: sent}, int64(len(sent))
 	}
 	if err := t.Account.Adapter.Prepare(r, to); err != nil {
 		return nil, llm.Unavailable("The provider's request could not be prepared.", err)
