@@ -65,7 +65,7 @@ type answer struct {
 
 // told is what the client is told of the thoughts.
 func (a *answer) told(c *choice) []string {
-	if a.request.thinking != shown {
+	if a.request.thinking == unshown {
 		return nil
 	}
 	return c.thoughts
@@ -157,7 +157,7 @@ func (a *answer) choice(seed uint64, index int) choice {
 	if a.script.Events > 0 {
 		c.pieces = resize(c.pieces, a.script.Events)
 	}
-	if a.request.thinking != unthinking {
+	if a.request.thinks(&c) {
 		// Its own randomness, so that the answer is the same with and without it.
 		c.thoughts = pieces(prose(rand.New(rand.NewPCG(seed, ^uint64(index))), "This is a simulated thought."), pieceBytes)
 	}
@@ -207,7 +207,7 @@ func (a *answer) whole(ctx context.Context, w http.ResponseWriter, d dialect) {
 	body := d.whole(a)
 	pause(ctx, a.interval()*time.Duration(a.usage.output))
 	if a.script.End == ErrorEvent {
-		writeFailure(w, d, http.StatusInternalServerError, &Script{}, "simulated failure")
+		writeRefusal(w, d, &refusal{status: http.StatusInternalServerError, message: "simulated failure"})
 		return
 	}
 	if a.script.Malformed {
@@ -215,7 +215,7 @@ func (a *answer) whole(ctx context.Context, w http.ResponseWriter, d dialect) {
 	}
 	half := body[:len(body)/2]
 	if w.Header().Get("Content-Type") == "" {
-		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Content-Type", d.contentType(false))
 	}
 	if a.script.End != Truncate {
 		w.Header().Set("Content-Length", strconv.Itoa(len(body)))

@@ -22,6 +22,8 @@ func (d anthropic) headers(h http.Header) {
 
 func (d anthropic) frame(e event, _ bool) []byte { return sse(e.name, e.data) }
 
+func (d anthropic) contentType(stream bool) string { return eventStream(stream) }
+
 type anthropicMessage struct {
 	Model        string          `json:"model"`
 	ID           string          `json:"id"`
@@ -221,23 +223,27 @@ func (w *anthropicEvents) said(c *choice) {
 	w.stop(closing)
 }
 
-// failure is https://platform.claude.com/docs/en/api/errors.
-func (d anthropic) failure(status int, s *Script, message string) event {
-	kind := s.Code
+// refuse is https://platform.claude.com/docs/en/api/errors.
+func (d anthropic) refuse(_ http.Header, e *refusal) []byte {
+	kind := e.code
 	if kind == "" {
-		kind = anthropicErrors[status]
+		kind = anthropicErrors[e.status]
 	}
 	switch {
 	case kind != "":
-	case status >= http.StatusInternalServerError:
+	case e.status >= http.StatusInternalServerError:
 		kind = "api_error"
 	default:
 		kind = "invalid_request_error"
 	}
-	return event{name: "error", stage: last, data: typed("error", struct {
+	return typed("error", struct {
 		Error     json.RawMessage `json:"error"`
 		RequestID string          `json:"request_id"`
-	}{typed(kind, map[string]string{"message": message}), d.requestID})}
+	}{typed(kind, map[string]string{"message": e.message}), d.requestID})
+}
+
+func (d anthropic) fail(e *refusal) []event {
+	return []event{{name: "error", data: d.refuse(nil, e), stage: last}}
 }
 
 const statusOverloaded = 529

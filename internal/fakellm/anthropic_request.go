@@ -114,7 +114,7 @@ func (d anthropic) parse(r *http.Request, body []byte) (*request, error) {
 	case r.Method != http.MethodPost || !counting && !strings.HasSuffix(r.URL.Path, "/v1/messages"):
 		return nil, unknownPath(r)
 	case credential(r) == "":
-		return nil, &refusal{http.StatusUnauthorized, "x-api-key header is required"}
+		return nil, &refusal{status: http.StatusUnauthorized, message: "x-api-key header is required"}
 	case r.Header.Get("Anthropic-Version") == "":
 		return nil, invalid("anthropic-version: header is required")
 	}
@@ -126,6 +126,33 @@ func parseMessages(body []byte, counting bool) (*request, error) {
 	if err := json.Unmarshal(body, &m); err != nil {
 		return nil, invalid("the body is no messages request: %v", err)
 	}
+	return m.request(counting)
+}
+
+// parseHosted reads the request of a model that another company hosts: the model is
+// in the path, and the version in the body.
+func parseHosted(body []byte, model, version string) (*request, error) {
+	var m struct {
+		messagesRequest
+		Version string `json:"anthropic_version"`
+	}
+	err := json.Unmarshal(body, &m)
+	switch {
+	case err != nil:
+		return nil, invalid("the body is no messages request: %v", err)
+	case m.Version == "":
+		return nil, invalid("anthropic_version: Field required")
+	case m.Version != version:
+		return nil, invalid("anthropic_version: Input should be '%s'", version)
+	case m.Model != "":
+		return nil, invalid("model: Extra inputs are not permitted")
+	}
+	m.Model = model
+	return m.request(false)
+}
+
+// request is the question in OpenAI's form, or a refusal.
+func (m *messagesRequest) request(counting bool) (*request, error) {
 	if err := m.check(counting); err != nil {
 		return nil, err
 	}

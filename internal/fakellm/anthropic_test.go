@@ -227,9 +227,43 @@ func TestDialectsSayTheSame(t *testing.T) {
 	_, plain, _ := ask(t, s, c, "openai", prompt("one question", ``))
 	_, messages, _ := askAnthropic(t, s, c, claude("one question", ``))
 	_, generated, _ := askGemini(t, s, c, ":generateContent", gem("one question", ``))
+	_, responded, _ := askResponses(t, s, c, resp("one question", ``))
+	_, conversed, _ := askBedrock(t, s, c, "converse", conv("one question", ``))
+	_, chatted, _ := askCohere(t, s, c, "/v2/chat", prompt("one question", ``))
+	_, hosted, _ := askVertex(t, s, c, "google/models/m1:generateContent", gem("one question", ``))
+	_, parts, _ := ask(t, s, c, "openai", `{"model":"m1","messages":[{"role":"user","content":[{"type":"text","text":"one question"}]}]}`)
+	response := readResponse(t, responded)
 	want := decode(t, plain).Choices[0].Message.Content
-	if a, b := readClaude(t, messages).text, readGemini(t, generated).text; want == "" || a != want || b != want {
-		t.Errorf("%q\n%q\n%q", want, a, b)
+	for name, got := range map[string]string{
+		"anthropic": readClaude(t, messages).text, "gemini": readGemini(t, generated).text, "responses": response.told().text,
+		"bedrock": readConverse(t, conversed).text, "cohere": readCohere(t, chatted).text, "vertex": readGemini(t, hosted).text,
+		"parts": decode(t, parts).Choices[0].Message.Content,
+	} {
+		if want == "" || got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+}
+
+// So is the call of the same tool, with the same choice of it.
+func TestDialectsCallTheSame(t *testing.T) {
+	s, c := start(t, Options{})
+	const choose = `,"tool_choice":{"type":"function","function":{"name":"f"}}`
+	_, plain, _ := ask(t, s, c, "openai", prompt("q", chatTool+choose))
+	_, messages, _ := askAnthropic(t, s, c, claude("q", claudeTool+`,"tool_choice":{"type":"tool","name":"f"}`))
+	_, responded, _ := askResponses(t, s, c, resp("q", respTool+`,"tool_choice":{"type":"function","name":"f"}`))
+	_, conversed, _ := askBedrock(t, s, c, "converse", conv("q", strings.Replace(convTool, `{"tools"`, `{"toolChoice":{"tool":{"name":"f"}},"tools"`, 1)))
+	response := readResponse(t, responded)
+	want := decode(t, plain).Choices[0].Message.ToolCalls[0].Function.Arguments
+	for name, got := range map[string]string{"anthropic": readClaude(t, messages).args, "responses": response.told().args, "bedrock": readConverse(t, conversed).args} {
+		if got != want {
+			t.Errorf("%s: %s, want %s", name, got, want)
+		}
+	}
+	_, plain, _ = ask(t, s, c, "openai", prompt("q", chatTool+`,"tool_choice":"auto"`))
+	_, chatted, _ := askCohere(t, s, c, "/v2/chat", prompt("q", chatTool))
+	if got, want := readCohere(t, chatted).args, decode(t, plain).Choices[0].Message.ToolCalls[0].Function.Arguments; got != want {
+		t.Errorf("%s, want %s", got, want)
 	}
 }
 
@@ -402,7 +436,7 @@ func sameTwice(t *testing.T, d dialect, q *request) {
 	}
 	final := opening
 	for e := range d.events(a) {
-		if !json.Valid(e.data) || e.stage < final && final >= closing {
+		if !json.Valid(e.data) && string(e.data) != "[DONE]" || e.stage < final && final >= closing {
 			t.Errorf("%d %s", e.stage, e.data)
 		}
 		final = e.stage

@@ -13,6 +13,16 @@ import (
 type gemini struct {
 	model, method string
 	sse, array    bool // how streams are framed
+	vertex        bool // at Vertex AI, which wants an access token
+}
+
+// geminiDialect is that of the method that a request is for.
+func geminiDialect(r *http.Request) dialect {
+	d := newGemini(r)
+	if d.method == "embedContent" || d.method == "batchEmbedContents" {
+		return &geminiEmbeddings{gemini: d}
+	}
+	return d
 }
 
 func newGemini(r *http.Request) gemini {
@@ -25,6 +35,8 @@ func newGemini(r *http.Request) gemini {
 	}
 	return d
 }
+
+func (d gemini) contentType(stream bool) string { return eventStream(stream) }
 
 // headers include the content type, since the errors of a stream have its type.
 func (d gemini) headers(h http.Header) {
@@ -203,18 +215,28 @@ type googleError struct {
 	Details []any  `json:"details,omitempty"`
 }
 
-// failure is https://ai.google.dev/gemini-api/docs/troubleshooting; the script's
-// code is the status's name. When to retry is in the details.
-func (d gemini) failure(status int, s *Script, message string) event {
-	e := googleError{Code: status, Message: message, Status: s.Code}
-	if e.Status == "" {
-		e.Status = googleStatus(status)
+// newGoogleError is https://ai.google.dev/gemini-api/docs/troubleshooting; the code
+// is the status's name. When to retry is in the details.
+func newGoogleError(e *refusal) []byte {
+	g := googleError{Code: e.status, Message: e.message, Status: e.code}
+	if g.Status == "" {
+		g.Status = googleStatus(e.status)
 	}
-	if s.RetryAfter > 0 {
-		e.Details = []any{map[string]string{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": strconv.Itoa(s.RetryAfter) + "s"}}
+	if e.retryAfter > 0 {
+		g.Details = []any{map[string]string{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": strconv.Itoa(e.retryAfter) + "s"}}
 	}
-	return event{data: encode(map[string]googleError{"error": e}), stage: last}
+	return encode(map[string]googleError{"error": g})
 }
+
+// refuse: a stream without alt=sse is an array even where it is an error alone.
+func (d gemini) refuse(_ http.Header, e *refusal) []byte {
+	if d.array {
+		return d.frame(d.fail(e)[0], true)
+	}
+	return newGoogleError(e)
+}
+
+func (d gemini) fail(e *refusal) []event { return []event{{data: newGoogleError(e), stage: last}} }
 
 var googleStatuses = map[int]string{
 	http.StatusUnauthorized:       "UNAUTHENTICATED",

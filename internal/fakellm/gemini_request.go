@@ -70,9 +70,8 @@ func (d gemini) parse(r *http.Request, body []byte) (*request, error) {
 	if r.Method != http.MethodPost || !slices.Contains([]string{"generateContent", "streamGenerateContent", "countTokens"}, d.method) {
 		return nil, unknownPath(r)
 	}
-	if credential(r) == "" {
-		return nil, &refusal{http.StatusForbidden, "Method doesn't allow unregistered callers (callers without established identity). " +
-			"Please use API Key or other form of API consumer identity to call this API."}
+	if err := d.authorize(r); err != nil {
+		return nil, err
 	}
 	q, err := parseGenerate(body, d.model)
 	if err == nil && d.method == "countTokens" {
@@ -82,6 +81,18 @@ func (d gemini) parse(r *http.Request, body []byte) (*request, error) {
 		q.Stream = d.method == "streamGenerateContent"
 	}
 	return q, err
+}
+
+// authorize refuses what has no credential: a key, or at Vertex AI an access token.
+func (d gemini) authorize(r *http.Request) error {
+	if d.vertex {
+		return bearer(r)
+	}
+	if credential(r) == "" {
+		return &refusal{status: http.StatusForbidden, message: "Method doesn't allow unregistered callers (callers without established identity). " +
+			"Please use API Key or other form of API consumer identity to call this API."}
+	}
+	return nil
 }
 
 func parseGenerate(body []byte, model string) (*request, error) {

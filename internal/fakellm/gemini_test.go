@@ -237,7 +237,7 @@ func TestGeminiMarkers(t *testing.T) {
 
 // A stream that the client does not read to its end must not be yielded to further.
 func TestStreamsCanBeLeft(t *testing.T) {
-	for _, d := range []dialect{openai{}, anthropic{}, gemini{}} {
+	for _, d := range []dialect{openai{}, anthropic{}, gemini{}, &responses{}, bedrock{}, invoke{}, cohere{}, &speech{format: "wav"}, &transcription{}} {
 		q, err := parseMessages([]byte(claude("x", claudeThink)), false)
 		if err != nil {
 			t.Fatal(err)

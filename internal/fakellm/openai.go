@@ -28,6 +28,8 @@ func (o openai) parse(r *http.Request, body []byte) (*request, error) {
 
 func (o openai) frame(e event, _ bool) []byte { return sse("", e.data) }
 
+func (o openai) contentType(stream bool) string { return eventStream(stream) }
+
 type openaiUsage struct {
 	Prompt        int64         `json:"prompt_tokens"`
 	Completion    int64         `json:"completion_tokens"`
@@ -188,27 +190,37 @@ type errorObject struct {
 	Code    *string `json:"code"`
 }
 
-func (o openai) failure(status int, s *Script, message string) event {
+// newErrorObject is https://platform.openai.com/docs/guides/error-codes.
+func newErrorObject(e *refusal) errorObject {
 	kind, code := "invalid_request_error", ""
 	switch {
-	case status == http.StatusUnauthorized:
+	case e.status == http.StatusUnauthorized:
 		code = "invalid_api_key"
-	case status == http.StatusNotFound:
+	case e.status == http.StatusNotFound:
 		code = "model_not_found"
-	case status == http.StatusTooManyRequests:
+	case e.status == http.StatusTooManyRequests:
 		kind, code = "requests", "rate_limit_exceeded"
-	case status >= http.StatusInternalServerError:
+	case e.status >= http.StatusInternalServerError:
 		kind = "server_error"
 	}
-	if s.Code != "" {
-		code = s.Code
+	if e.code != "" {
+		code = e.code
 	}
-	e := errorObject{Message: message, Type: kind}
+	o := errorObject{Message: e.message, Type: kind}
 	if code != "" {
-		e.Code = &code
+		o.Code = &code
 	}
-	return event{data: encode(map[string]errorObject{"error": e}), stage: last}
+	if e.param != "" {
+		o.Param = &e.param
+	}
+	return o
 }
+
+func (o openai) refuse(_ http.Header, e *refusal) []byte {
+	return encode(map[string]errorObject{"error": newErrorObject(e)})
+}
+
+func (o openai) fail(e *refusal) []event { return []event{{data: o.refuse(nil, e), stage: last}} }
 
 type modelEntry struct {
 	ID      string `json:"id"`

@@ -21,7 +21,7 @@ const (
 )
 
 // openaiDialect is that of the endpoint of OpenAI's API that a request is for.
-func openaiDialect(r *http.Request, o openai) dialect {
+func (s *Server) openaiDialect(r *http.Request, o openai) dialect {
 	switch path := r.URL.Path; {
 	case r.Method != http.MethodPost || strings.HasSuffix(path, "/chat/completions"):
 		return o
@@ -31,6 +31,16 @@ func openaiDialect(r *http.Request, o openai) dialect {
 		return &embeddings{openai: o}
 	case strings.HasSuffix(path, "/moderations"):
 		return &moderations{openai: o}
+	case strings.HasSuffix(path, "/responses"):
+		return &responses{openai: o, kept: &s.kept}
+	case strings.HasSuffix(path, "/images/generations"):
+		return &images{openai: o}
+	case strings.HasSuffix(path, "/audio/speech"):
+		return &speech{openai: o}
+	case strings.HasSuffix(path, "/audio/transcriptions"):
+		return &transcription{openai: o, task: "transcribe"}
+	case strings.HasSuffix(path, "/audio/translations"):
+		return &transcription{openai: o, task: "translate"}
 	}
 	return o
 }

@@ -28,6 +28,7 @@ type thinking uint8
 
 const (
 	unthinking thinking = iota
+	planning            // a plan is told before a call, nothing before a text
 	unshown             // thought and counted, not told
 	shown
 )
@@ -68,6 +69,11 @@ type request struct {
 	thinking thinking
 	cache    caching
 	tokens   int64 // of the prompt, where the API has no messages; 0: by the messages
+}
+
+// thinks reports whether there are thoughts before what the choice says.
+func (q *request) thinks(c *choice) bool {
+	return q.thinking >= unshown || q.thinking == planning && c.tool != ""
 }
 
 // texts are one text or a list of them.
@@ -163,11 +169,35 @@ func newTool(name string, parameters json.RawMessage) tool {
 // chooseTool is the tool_choice that demands the function of that name.
 func chooseTool(name string) json.RawMessage { return encode(newTool(name, nil)) }
 
-// seed is the same for every request that asks the same of the same model.
+// seed is the same for every request that asks the same of the same model, however it
+// is written: developers are the system, a text may be in parts, and a choice of
+// tools is made only by a name or by none.
 func (q *request) seed() uint64 {
+	messages := make([]message, len(q.Messages))
+	for i := range q.Messages {
+		text, images := q.Messages[i].text()
+		role := q.Messages[i].Role
+		if role == "developer" {
+			role = "system"
+		}
+		messages[i] = newMessage(role, text, images)
+	}
+	var choice json.RawMessage
+	if name := q.named(); name != "" {
+		choice = chooseTool(name)
+	} else if string(q.ToolChoice) == `"none"` {
+		choice = q.ToolChoice
+	}
 	h := fnv.New64a()
-	_ = json.NewEncoder(h).Encode([]any{q.Model, q.Messages, q.Tools, q.ToolChoice, q.ResponseFormat})
+	_ = json.NewEncoder(h).Encode([]any{q.Model, messages, q.Tools, choice, q.ResponseFormat})
 	return h.Sum64()
+}
+
+// named is the function that tool_choice demands; empty: it demands none.
+func (q *request) named() string {
+	var named tool
+	_ = json.Unmarshal(q.ToolChoice, &named)
+	return named.Function.Name
 }
 
 // PromptTokens is what the server reports as the prompt tokens of a chat
@@ -208,15 +238,13 @@ func (q *request) calls() (tools []tool, forced bool) {
 	if q.Messages[len(q.Messages)-1].Role == "tool" {
 		return nil, false
 	}
-	var named tool
-	switch {
-	case string(q.ToolChoice) == `"none"`:
+	if string(q.ToolChoice) == `"none"` {
 		return nil, false
-	case json.Unmarshal(q.ToolChoice, &named) == nil && named.Function.Name != "":
-		forced = true
 	}
+	name := q.named()
+	forced = name != ""
 	for _, t := range q.Tools {
-		if t.Type == "function" && (!forced || t.Function.Name == named.Function.Name) {
+		if t.Type == "function" && (!forced || t.Function.Name == name) {
 			tools = append(tools, t)
 		}
 	}

@@ -32,7 +32,7 @@ const (
 type Script struct {
 	Status     int    // an error with this status; with Body: the status of Body (0: 200)
 	RetryAfter int    // seconds; 0: no header
-	Code       string // of the error: OpenAI's code, Anthropic's type, Gemini's status; empty: by the status
+	Code       string // of the error: OpenAI's code, Anthropic's type, Gemini's status, AWS's exception; empty: by the status
 	Header     http.Header
 	Body       []byte // sent as it stands, with the content type of an error unless Header says otherwise
 
@@ -51,7 +51,7 @@ type Script struct {
 	At string // the kind of provider that it is for; empty: every one
 }
 
-// Enqueue scripts the next requests, other than for the list of models, at the provider of a kind, one each and
+// Enqueue scripts the next requests, other than for the list of models or a token, at the provider of a kind, one each and
 // in order; the kind "" stands for every provider that has no queue of its own.
 func (s *Server) Enqueue(kind string, scripts ...Script) {
 	s.mu.Lock()

@@ -25,7 +25,7 @@ type Request struct {
 	Method   string
 	Path     string
 	Kind     string // the provider that was played; empty outside /sim/<kind>/
-	Key      string // the credential: Authorization's bearer, x-api-key, x-goog-api-key or api-key, or the query's key
+	Key      string // the credential: Authorization's bearer, x-api-key, x-goog-api-key or api-key, the key of an AWS signature, or the query's key
 	Header   http.Header
 	Body     []byte
 	Ended    time.Time // zero: in flight; of a canceled request the instant at which the cancellation was seen
@@ -116,6 +116,10 @@ func (s *Server) end(ctx context.Context, e *entry) {
 func credential(r *http.Request) string {
 	if bearer, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
 		return bearer
+	}
+	if _, signed, ok := strings.Cut(r.Header.Get("Authorization"), "Credential="); ok {
+		key, _, _ := strings.Cut(signed, "/")
+		return key
 	}
 	for _, name := range []string{"X-Api-Key", "X-Goog-Api-Key", "Api-Key"} {
 		if v := r.Header.Get(name); v != "" {

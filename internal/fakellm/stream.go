@@ -25,7 +25,7 @@ const (
 // stream sends the answer's events as the script says.
 func (a *answer) stream(ctx context.Context, w http.ResponseWriter, d dialect) {
 	if w.Header().Get("Content-Type") == "" {
-		w.Header().Set("Content-Type", "text/event-stream; charset=utf-8")
+		w.Header().Set("Content-Type", d.contentType(true))
 	}
 	w.Header().Set("Cache-Control", "no-cache")
 	s := &stream{answer: a, dialect: d, w: w, flush: http.NewResponseController(w)}
@@ -69,7 +69,11 @@ func (s *stream) next(ctx context.Context, last bool) bool {
 	case Cut:
 		panic(http.ErrAbortHandler)
 	case ErrorEvent:
-		s.send(s.dialect.failure(http.StatusInternalServerError, s.script, "simulated failure in the middle of the stream"))
+		for _, e := range s.dialect.fail(&refusal{
+			status: http.StatusInternalServerError, message: "simulated failure in the middle of the stream", code: s.script.Code, retryAfter: s.script.RetryAfter,
+		}) {
+			s.send(e)
+		}
 	}
 	return s.script.End == Whole
 }
