@@ -153,11 +153,12 @@ func (c *bedrockTurns) point(where place, field string, control []byte) {
 	if control == nil || !c.open || where == inResult {
 		return
 	}
-	buf, ok := c.buffer(where), false
-	if *buf, ok = appendCachePoint(comma(*buf), control); !ok {
+	buf := c.buffer(where)
+	marked, ok := appendCachePoint(comma(*buf), control)
+	if !ok {
 		c.refuse(field, badCacheControl)
 	}
-	c.open = false
+	*buf, c.open = marked, false
 }
 
 // pointIn writes a cache point at the end of the open turn.

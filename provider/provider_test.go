@@ -29,12 +29,21 @@ func TestKinds(t *testing.T) {
 			continue
 		}
 		r := &http.Request{Header: http.Header{}}
-		if err := a.Prepare(r, Destination{Endpoint: llm.EndpointChat, Dialect: a.Dialect(llm.EndpointChat, "m", llm.DialectOpenAI), Model: "m", Secret: "secret"}); err != nil {
+		e := llm.EndpointChat
+		if a.Dialect(e, "m", llm.DialectOpenAI) == llm.DialectNone {
+			e = llm.EndpointEmbeddings // of those that have nothing else
+		}
+		d := a.Dialect(e, "m", llm.DialectOpenAI)
+		if err := a.Prepare(r, Destination{Endpoint: e, Dialect: d, Model: "m", Secret: "secret"}); err != nil {
 			t.Errorf("%s: %v", k.Name, err)
+			continue
 		}
 		want := map[llm.Dialect]string{llm.DialectOpenAI: "/chat/completions", llm.DialectAnthropic: "/v1/messages", llm.DialectGemini: "/models/m:generateContent",
 			llm.DialectBedrock: "/model/m/converse", llm.DialectCohere: "/v2/chat"}
-		if path := want[a.Dialect(llm.EndpointChat, "m", llm.DialectOpenAI)]; a.Name() != k.Name || path == "" || !strings.HasSuffix(r.URL.Path, path) || strings.Contains(r.URL.Path, "//") {
+		if e == llm.EndpointEmbeddings {
+			want[llm.DialectOpenAI] = "/embeddings"
+		}
+		if path := want[d]; a.Name() != k.Name || path == "" || !strings.HasSuffix(r.URL.Path, path) || strings.Contains(r.URL.Path, "//") {
 			t.Errorf("%s: name %q, URL %s", k.Name, a.Name(), r.URL)
 		}
 		if n := strings.Count(fmt.Sprint(r.Header), "secret]"); n != 1 {
