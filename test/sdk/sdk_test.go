@@ -33,6 +33,12 @@ func TestOfficialSDKs(t *testing.T) {
 		{"anthropic", "anthropic", "anthropic.messages", "anthropic/", b.nodeRunner},
 		{"ai-anthropic", "ai-anthropic", "anthropic.messages", "anthropic/", b.nodeRunner},
 		{"go-anthropic", "anthropic", "anthropic.messages", "anthropic/", b.goRunner},
+		{"openai-responses", "openai-responses", "openai.responses", "openai/", b.nodeRunner},
+		{"ai-openai-responses", "ai-openai-responses", "openai.responses", "openai/", b.nodeRunner},
+		{"go-openai-responses", "openai-responses", "openai.responses", "openai/", b.goRunner},
+		{"genai", "genai", "gemini.generateContent", "gemini/", b.nodeRunner},
+		{"ai-google", "ai-google", "gemini.generateContent", "gemini/", b.nodeRunner},
+		{"go-genai", "genai", "gemini.generateContent", "gemini/", b.goRunner},
 	} {
 		t.Run(r.name, func(t *testing.T) { b.recorded(t, r) })
 	}
