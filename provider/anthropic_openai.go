@@ -46,7 +46,7 @@ var (
 )
 
 func newAnthropicOpenAI(c Call) Translator {
-	t := &anthropicOpenAI{call: c, maxTokensField: "max_tokens"}
+	t := &anthropicOpenAI{call: c, maxTokensField: "max_tokens", reasoningField: c.Thoughts}
 	if thinksAtOpenAI(c.Send) {
 		t.maxTokensField = "max_completion_tokens"
 	}

@@ -17,6 +17,7 @@ func newChained(near, far func(Call) Translator, c Call) Translator {
 		return nil
 	}
 	between := Call{Send: c.Send, Named: c.Send, MaxOutput: c.MaxOutput, Stream: c.Stream, AskUsage: c.Stream}
+	c.Relayed, c.Thoughts = true, "reasoning_details"
 	return &chained{near: near(c), far: far(between)}
 }
 

@@ -39,6 +39,9 @@ type Compatible struct {
 	Closed bool
 	// NoStreamOptions: streams carry usage unasked, and stream_options is refused.
 	NoStreamOptions bool
+	// Thoughts is the member of an assistant's message in which the provider wants its
+	// earlier reasoning back; empty: in none.
+	Thoughts string
 	// RoutesItself: the provider understands OpenRouter's fields models and provider.
 	RoutesItself bool
 }
@@ -112,6 +115,7 @@ var (
 	_ FieldFilter = (*compatibleAdapter)(nil)
 	_ UsageAsker  = (*compatibleAdapter)(nil)
 	_ Router      = (*compatibleAdapter)(nil)
+	_ Thinker     = (*compatibleAdapter)(nil)
 	_ Passer      = (*compatibleAdapter)(nil)
 )
 
@@ -190,3 +194,6 @@ func (a *compatibleAdapter) AskForUsage() bool { return !a.NoStreamOptions }
 
 // Routes reports whether the provider takes OpenRouter's routing fields.
 func (a *compatibleAdapter) Routes() bool { return a.RoutesItself }
+
+// ThoughtsField is where the provider wants its earlier reasoning back.
+func (a *compatibleAdapter) ThoughtsField() string { return a.Thoughts }

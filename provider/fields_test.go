@@ -49,7 +49,7 @@ func TestWhatKindsHonour(t *testing.T) {
 	f("anthropic", "metadata", varies)
 	f("anthropic", "seed", refuses)
 	f("gemini", "reasoning_effort", honours)
-	f("gemini", "user", refuses)
+	f("gemini", "user", honours)
 	f("groq", "n", refuses)
 	f("groq", "logprobs", refuses)
 	f("groq", "seed", honours)

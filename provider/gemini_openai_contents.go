@@ -304,7 +304,7 @@ func (r *geminiAsked) callOf(p *geminiPart, signature []byte) {
 	c := append(append(comma(r.turn.calls), `{"id":"`...), id...)
 	c = append(append(c, `","type":"function","function":{"name":"`...), p.name...)
 	c = append(appendEscaped(append(c, `","arguments":"`...), p.args), `"}`...)
-	if signature != nil {
+	if signature != nil && r.t.call.Relayed {
 		c = appendGeminiSignature(c, `"`+string(signature)+`"`)
 	}
 	r.turn.calls = append(c, '}')
@@ -336,10 +336,14 @@ func (r *geminiAsked) endTurn() {
 	} else {
 		r.out = append(append(append(r.out, '"'), t.text...), '"')
 	}
-	r.out = appendList(r.out, "thinking_blocks", t.blocks)
-	r.out = appendList(r.out, "reasoning_details", t.details)
+	if r.t.call.Relayed {
+		r.out = appendList(r.out, "thinking_blocks", t.blocks)
+	}
+	if r.t.call.hands("reasoning_details") {
+		r.out = appendList(r.out, "reasoning_details", t.details)
+	}
 	r.out = appendList(r.out, "tool_calls", t.calls)
-	if t.signature != nil {
+	if t.signature != nil && r.t.call.Relayed {
 		r.out = appendGeminiSignature(r.out, `"`+string(t.signature)+`"`)
 	}
 	r.out = append(r.out, '}')

@@ -15,7 +15,7 @@ import (
 // what is sent must arrive with its meaning, or be refused by its name.
 
 func TestGeminiOpenAIRequest(t *testing.T) {
-	call := Call{Send: "m"}
+	call := Call{Relayed: true, Send: "m"}
 	f := func(body, want string) {
 		t.Helper()
 		out, err := newGeminiOpenAI(call).Request([]byte("~"), []byte(body))
@@ -118,13 +118,13 @@ func TestGeminiOpenAIRequest(t *testing.T) {
 		`{"role":"assistant","content":"a","thinking_blocks":[{"type":"redacted_thinking","data":"x"}],"reasoning_details":[{"type":"reasoning.encrypted","data":"y"}]},`+
 			`{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,+/8="}}]}`)
 
-	call = Call{Send: "m", Stream: true, AskUsage: true}
+	call = Call{Relayed: true, Send: "m", Stream: true, AskUsage: true}
 	f(`{`+hi+`}`, hiMessages+`,"stream":true,"stream_options":{"include_usage":true}}`)
-	call = Call{Send: "m", Stream: true}
+	call = Call{Relayed: true, Send: "m", Stream: true}
 	f(`{`+hi+`}`, hiMessages+`,"stream":true}`)
-	call = Call{Send: "m", MaxOutput: 10}
+	call = Call{Relayed: true, Send: "m", MaxOutput: 10}
 	config(`"maxOutputTokens":11`, `,"max_tokens":10`)
-	call = Call{Send: "gpt-5-mini"}
+	call = Call{Relayed: true, Send: "gpt-5-mini"}
 	f(`{`+hi+`,"generationConfig":{"maxOutputTokens":5}}`, strings.Replace(hiMessages, `"m"`, `"gpt-5-mini"`, 1)+`,"max_completion_tokens":5}`)
 }
 
@@ -166,7 +166,7 @@ func TestGeminiSchemaBecomesJSONSchema(t *testing.T) {
 func TestGeminiOpenAIRefuses(t *testing.T) {
 	f := func(field, body string) {
 		t.Helper()
-		out, err := newGeminiOpenAI(Call{Send: "m"}).Request([]byte("~"), []byte(body))
+		out, err := newGeminiOpenAI(Call{Relayed: true, Send: "m"}).Request([]byte("~"), []byte(body))
 		if err == nil || !strings.HasPrefix(err.Error(), field+": ") || string(out) != "~" {
 			t.Errorf("%s: error %v, want one of %s", body, err, field)
 		}
@@ -222,7 +222,7 @@ func TestGeminiOpenAIDropsTheGatewaysOwnMembers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := newGeminiOpenAI(Call{Drop: members[:1]}).Request(nil, body); err != nil {
+	if _, err := newGeminiOpenAI(Call{Relayed: true, Drop: members[:1]}).Request(nil, body); err != nil {
 		t.Error(err)
 	}
 }
@@ -235,7 +235,7 @@ func TestChatGeminiChatKeepsMessages(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", messages, err)
 		}
-		chat, err := newGeminiOpenAI(Call{Send: model}).Request(nil, gemini)
+		chat, err := newGeminiOpenAI(Call{Relayed: true, Send: model}).Request(nil, gemini)
 		if err != nil {
 			t.Fatalf("%s: %v", gemini, err)
 		}
@@ -258,7 +258,7 @@ func TestChatGeminiChatKeepsMessages(t *testing.T) {
 func TestGeminiOpenAIReply(t *testing.T) {
 	thoughts := true
 	reply := func(body string) (string, error) {
-		tr := newGeminiOpenAI(Call{Send: "m"}).(*geminiOpenAI)
+		tr := newGeminiOpenAI(Call{Relayed: true, Send: "m"}).(*geminiOpenAI)
 		tr.showThoughts = thoughts
 		out, err := tr.Reply([]byte("~"), []byte(body))
 		return string(out[1:]), err
@@ -309,7 +309,7 @@ func TestGeminiClientHandsBackWhatIsCarried(t *testing.T) {
 	const details = `[{"type":"reasoning.text","text":"ab","signature":"s","index":0},{"type":"reasoning.encrypted","data":"x","index":1}]`
 	back := func(parts string) gjson.Result {
 		t.Helper()
-		out, err := newGeminiOpenAI(Call{Send: "m"}).Request(nil, []byte(`{"contents":[{"role":"model","parts":`+parts+`},{"role":"user","parts":[{"text":"go on"}]}]}`))
+		out, err := newGeminiOpenAI(Call{Relayed: true, Send: "m"}).Request(nil, []byte(`{"contents":[{"role":"model","parts":`+parts+`},{"role":"user","parts":[{"text":"go on"}]}]}`))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -319,7 +319,7 @@ func TestGeminiClientHandsBackWhatIsCarried(t *testing.T) {
 		`"content":"a"`, `"content":""`, `"content":null,"tool_calls":[{"id":"c","function":{"name":"f","arguments":"{}"}}]`,
 		`"content":null,"tool_calls":[{"id":"c","function":{"name":"f","arguments":"{}"},"extra_content":{"google":{"thought_signature":"g"}}}]`,
 	} {
-		out, err := newGeminiOpenAI(Call{Send: "m"}).Reply(nil, []byte(`{"choices":[{"message":{`+said+`,"thinking_blocks":`+blocks+`,"reasoning_details":`+details+`},"finish_reason":"stop"}]}`))
+		out, err := newGeminiOpenAI(Call{Relayed: true, Send: "m"}).Reply(nil, []byte(`{"choices":[{"message":{`+said+`,"thinking_blocks":`+blocks+`,"reasoning_details":`+details+`},"finish_reason":"stop"}]}`))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -334,7 +334,7 @@ func TestGeminiClientHandsBackWhatIsCarried(t *testing.T) {
 			t.Errorf("%s comes back as %s", said, m.Raw)
 		}
 	}
-	tr := newGeminiOpenAI(Call{Send: "m"})
+	tr := newGeminiOpenAI(Call{Relayed: true, Send: "m"})
 	var parts []string
 	for _, delta := range []string{
 		`{"role":"assistant","reasoning_details":[{"type":"reasoning.text","text":"a","signature":null,"index":0}]}`,
@@ -384,7 +384,7 @@ func TestGeminiClientKeepsClaudesThinking(t *testing.T) {
 func TestGeminiOpenAIStream(t *testing.T) {
 	f := func(want string, data ...string) {
 		t.Helper()
-		tr := newGeminiOpenAI(Call{Send: "m"}).(*geminiOpenAI)
+		tr := newGeminiOpenAI(Call{Relayed: true, Send: "m"}).(*geminiOpenAI)
 		tr.showThoughts = true
 		var out []byte
 		var err error
@@ -428,7 +428,7 @@ func FuzzGeminiOpenAIRequest(f *testing.F) {
 	f.Add([]byte(`{"contents":[{"role":"user","parts":[{"text":"a"},{"inlineData":{"mimeType":"image/png","data":"AA"}}]},{"role":"model","parts":[{"functionCall":{"name":"f","args":{}},"thoughtSignature":"aHAxLmUzMA=="}]},{"parts":[{"functionResponse":{"name":"f","response":{"output":"x"}}}]}],"tools":[{"functionDeclarations":[{"name":"f","parameters":{"type":"OBJECT","nullable":true,"properties":{"a":{"type":6,"enum":[]}},"propertyOrdering":["a"]}}]}],"toolConfig":{"functionCallingConfig":{"mode":"VALIDATED"}},"generationConfig":{"topK":1e3,"responseMimeType":"application/json","responseSchema":{"anyOf":[]}}}`))
 	f.Add([]byte(`{"contents":"a","system_instruction":"b","safetySettings":{"threshold":0},"generationConfig":{"thinkingConfig":{"thinkingBudget":-1},"stopSequences":"x"}}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		out, err := newGeminiOpenAI(Call{Send: "m", Stream: true}).Request(nil, body)
+		out, err := newGeminiOpenAI(Call{Relayed: true, Send: "m", Stream: true}).Request(nil, body)
 		if err == nil && !json.Valid(out) {
 			t.Errorf("not JSON: %s", out)
 		}
@@ -439,7 +439,7 @@ func FuzzGeminiOpenAIReply(f *testing.F) {
 	f.Add([]byte(`{"choices":[{"message":{"content":"é","reasoning_details":[{"type":"reasoning.encrypted","data":"x"}],"tool_calls":[{"function":{"name":"f","arguments":"{"}}],"annotations":[{"url_citation":{"url":"u","start_index":0,"end_index":1}}]},"logprobs":{"content":[{"token":"a","logprob":0}]},"finish_reason":"stop"}],"usage":{"prompt_tokens":1}}`))
 	f.Add([]byte(`{"error":{"code":429}}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		out, err := newGeminiOpenAI(Call{Send: "m"}).Reply(nil, body)
+		out, err := newGeminiOpenAI(Call{Relayed: true, Send: "m"}).Reply(nil, body)
 		if err == nil && !json.Valid(out) {
 			t.Errorf("not JSON: %s", out)
 		}
@@ -450,7 +450,7 @@ func FuzzGeminiOpenAIEvent(f *testing.F) {
 	f.Add([]byte("data: {\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":0,\"id\":\"a\",\"function\":{\"name\":\"f\",\"arguments\":\"{\"}}],\"reasoning_details\":[{\"text\":\"a\"}]}}]}\n\ndata: {\"choices\":[{\"delta\":{\"content\":\"x\"},\"finish_reason\":\"stop\"}],\"usage\":{}}\n\ndata: [DONE]\n\n"))
 	f.Add([]byte("data: {\"error\":\"x\"}\n\n"))
 	f.Fuzz(func(t *testing.T, stream []byte) {
-		tr := newGeminiOpenAI(Call{Send: "m"}).(*geminiOpenAI)
+		tr := newGeminiOpenAI(Call{Relayed: true, Send: "m"}).(*geminiOpenAI)
 		tr.showThoughts = true
 		out, err := translateChatStream(tr, stream)
 		if err != nil {

@@ -25,12 +25,16 @@ func newNative(name string, d llm.Dialect, baseURL, path string, honoured []stri
 	if err != nil {
 		return native{}, err
 	}
-	f := Fields{Honoured: fieldsOf(honoured), Closed: true}
+	f := Fields{Honoured: fieldsOf(append(hints, honoured...)), Closed: true}
 	varies := fieldsOf(vary)
 	f.Refused = everyField.Without(&f.Honoured)
 	f.Refused = f.Refused.Without(&varies)
 	return native{name, d, root, root.JoinPath(path), f}, nil
 }
+
+// hints are fields of OpenAI's chat that change no answer: they say for whom it is, and
+// what to keep in a cache. A dialect without a place for one does without it.
+var hints = []string{"prompt_cache_key", "prompt_cache_retention", "safety_identifier", "user"}
 
 // parseBase reads the base URL of a provider, to which paths can be joined.
 func parseBase(name, baseURL string) (*url.URL, error) {

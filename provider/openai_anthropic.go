@@ -54,6 +54,9 @@ var anthropicObjects = []string{"metadata", "reasoning", FieldResponseFormat, "s
 // neutral reports whether a field that Anthropic does not know holds what OpenAI
 // does without it, so that nothing is lost where it is left out.
 func neutral(name string, value []byte) bool {
+	if slices.Contains(hints, name) {
+		return true
+	}
 	v := gjson.ParseBytes(value)
 	switch name {
 	case "n", "repetition_penalty":

@@ -133,7 +133,7 @@ func TestOpenAIAnthropicFields(t *testing.T) {
 
 	f(claude, `"n":1,"logprobs":false,"frequency_penalty":0.0,"presence_penalty":0,"logit_bias":{},"store":false,"modalities":["text"],"seed":null`, `4096`)
 	for _, field := range []string{`"n":2`, `"logprobs":true`, `"top_logprobs":3`, `"seed":1`, `"frequency_penalty":0.1`, `"presence_penalty":-1`, `"logit_bias":{"1":2}`, `"audio":{}`,
-		`"modalities":["text","audio"]`, `"prediction":{}`, `"store":true`, `"functions":[]`, `"function_call":"auto"`, `"web_search_options":{}`, `"prompt_cache_key":"k"`, `"x":0`} {
+		`"modalities":["text","audio"]`, `"prediction":{}`, `"store":true`, `"functions":[]`, `"function_call":"auto"`, `"web_search_options":{}`, `"x":0`} {
 		name, _, _ := strings.Cut(strings.TrimPrefix(field, `"`), `"`)
 		f(claude, field, "! "+name+": Anthropic's messages cannot express it")
 	}

@@ -103,7 +103,7 @@ func (c *bedrockTurns) read(v []byte) (m chatMessage) {
 			m.details = value
 		case "cache_control":
 			m.cache = value
-		case "reasoning_content", "reasoning", "annotations": // of a reply: what counts of it is in the blocks, or in the text
+		case "reasoning_content", "reasoning", "annotations", "extra_content": // of a reply: what counts of it is in the blocks, or in the text
 		case "name":
 			if r := string(member(v, "role")); r != `"tool"` {
 				c.refuse(".name", "")

@@ -111,7 +111,7 @@ func TestOpenAICohereFields(t *testing.T) {
 	f(plain, `"tool_choice":"required"`, `! tool_choice: there are no tools to choose from`)
 
 	for _, field := range []string{`"n":2`, `"logit_bias":{"1":2}`, `"audio":{}`, `"prediction":{}`, `"store":true`, `"functions":[]`, `"web_search_options":{}`,
-		`"user":"u"`, `"metadata":{"a":"b"}`, `"safety_mode":"OFF"`, `"x":0`} {
+		`"metadata":{"a":"b"}`, `"safety_mode":"OFF"`, `"x":0`} {
 		name, _, _ := strings.Cut(strings.TrimPrefix(field, `"`), `"`)
 		f(plain, field, "! "+name+": Cohere's chat cannot express it")
 	}

@@ -243,7 +243,8 @@ func (r *geminiRequest) file(file []byte) {
 // assistant writes a message of the model: its thoughts, text and calls. What only
 // says how an earlier reply came about, such as annotations, is not part of the conversation.
 func (r *geminiRequest) assistant(m []byte) {
-	v := r.read(m, "role", "content", "refusal", "reasoning_content", "tool_calls", "extra_content", "annotations", "reasoning")
+	v := r.read(m, "role", "content", "refusal", "reasoning_content", "tool_calls", "extra_content", "annotations", "reasoning",
+		"thinking_blocks", "reasoning_details") // the last two are of other models
 	if v[3] == nil {
 		v[3] = v[7]
 	}

@@ -100,7 +100,7 @@ func (r *geminiRequest) in(name string, i int) (back int) {
 
 // known refuses a top-level field that would have no effect.
 func (r *geminiRequest) known(name string, value []byte) {
-	if slices.Contains(geminiHonours, name) {
+	if slices.Contains(geminiHonours, name) || slices.Contains(hints, name) {
 		return
 	}
 	if allowed := geminiDefaults[name]; allowed == nil || !allowed(gjson.ParseBytes(value)) {
@@ -120,7 +120,7 @@ func (r *geminiRequest) field(name string) []byte {
 
 // read returns the values of an object's members by their names, nil for those that
 // are not set, and refuses any other that is set.
-func (r *geminiRequest) read(object []byte, names ...string) (v [8][]byte) {
+func (r *geminiRequest) read(object []byte, names ...string) (v [10][]byte) {
 	if object[0] != '{' {
 		r.fail("", "not an object")
 		return v

@@ -139,9 +139,9 @@ func TestOpenAIGeminiRefuses(t *testing.T) {
 		f("messages.1"+field, `{"messages":[{"role":"user","content":"hi"},`+message+`]}`)
 	}
 	for field, value := range map[string]string{
-		"user": `"u"`, "metadata": `{"a":"b"}`, "store": `true`, "logit_bias": `{"1":2}`, "modalities": `["text","audio"]`, "audio": `{}`, "prediction": `{}`,
-		"parallel_tool_calls": `false`, "verbosity": `"low"`, "functions": `[]`, "function_call": `"auto"`, "prompt_cache_key": `"k"`,
-		"safety_identifier": `"s"`, "reasoning": `{}`, "unheard_of": `1`, "service_tier": `"scale"`, "reasoning_effort": `"none"`, "seed": `4294967296`,
+		"metadata": `{"a":"b"}`, "store": `true`, "logit_bias": `{"1":2}`, "modalities": `["text","audio"]`, "audio": `{}`, "prediction": `{}`,
+		"parallel_tool_calls": `false`, "verbosity": `"low"`, "functions": `[]`, "function_call": `"auto"`,
+		"reasoning": `{}`, "unheard_of": `1`, "service_tier": `"scale"`, "reasoning_effort": `"none"`, "seed": `4294967296`,
 		"temperature": `"hot"`, "stop": `["1","2","3","4","5","6"]`, "top_logprobs": `2`, "logprobs": `"yes"`, "tool_choice": `"required"`, "tools": `{}`,
 	} {
 		top(field, value)
@@ -166,7 +166,6 @@ func TestOpenAIGeminiRefuses(t *testing.T) {
 	message(".role", `{"role":"function","content":"a","name":"f"}`)
 	message(".tool_call_id", `{"role":"tool","content":"a","tool_call_id":"none"}`)
 	message(".audio", `{"role":"assistant","content":"a","audio":{"id":"b"}}`)
-	message(".reasoning_details", `{"role":"assistant","content":"a","reasoning_details":[{}]}`)
 	message(".content.0.type", `{"role":"user","content":[{"type":"text2"}]}`)
 	message(".content.0.image_url.url", `{"role":"user","content":[{"type":"image_url","image_url":{"url":"ftp://a"}}]}`)
 	message(".content.1.image_url.detail", `{"role":"user","content":[{"type":"image_url","image_url":{"url":"http://a"}},{"type":"image_url","image_url":{"url":"http://b","detail":"high"}}]}`)

@@ -3,7 +3,7 @@ package provider
 // OpenRouter: https://openrouter.ai/docs/api/reference/overview. What the model behind it does not take, it ignores:
 // https://openrouter.ai/docs/api/reference/parameters
 var _ = compatible(Compatible{
-	Name: "openrouter", Also: []string{"/embeddings", "/completions"}, BaseURL: "https://openrouter.ai/api/v1", Env: []string{"OPENROUTER_API_KEY"},
+	Name: "openrouter", Thoughts: "reasoning_details", Also: []string{"/responses", "/embeddings", "/completions"}, BaseURL: "https://openrouter.ai/api/v1", Env: []string{"OPENROUTER_API_KEY"},
 	RoutesItself: true,
 	Fields: []string{"max_tokens", "metadata", "plugins", "reasoning", "reasoning_effort", "response_format", "session_id", "stop", "temperature",
 		"tool_choice", "tools", "top_p", "trace", "user"},

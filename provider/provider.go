@@ -101,3 +101,10 @@ type Router interface {
 	// provider; they are kept from all others.
 	Routes() bool
 }
+
+// Thinker is the optional ability of an Adapter whose models want their earlier
+// reasoning back.
+type Thinker interface {
+	// ThoughtsField is the member of an assistant's message for it, such as "reasoning_content"; empty: none.
+	ThoughtsField() string
+}

@@ -96,7 +96,7 @@ func (t *responsesOpenAI) Request(dst, src []byte) ([]byte, error) {
 	members = slices.DeleteFunc(members, func(m jsonscan.Member) bool {
 		return string(m.Value) == "null" || slices.ContainsFunc(t.call.Drop, func(d jsonscan.Member) bool { return d.Start == m.Start })
 	})
-	var r responsesRequest
+	r := responsesRequest{call: &t.call}
 	for i := range members {
 		r.field(string(members[i].Name), members[i].Value)
 	}
@@ -111,8 +111,9 @@ func (t *responsesOpenAI) Request(dst, src []byte) ([]byte, error) {
 // responsesRequest is a request on its way: its messages and its other members in
 // OpenAI's chat form. What it has of the caller's body aliases that.
 type responsesRequest struct {
-	at  []byte // the path of what is being read, with a dot behind it
-	err error  // the first
+	call *Call
+	at   []byte // the path of what is being read, with a dot behind it
+	err  error  // the first
 
 	instructions, input []byte
 	tail                []byte // members that follow the messages

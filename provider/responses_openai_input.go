@@ -2,6 +2,7 @@ package provider
 
 import (
 	"bytes"
+	"cmp"
 	"strconv"
 
 	"github.com/generic-corp/halfpenny/internal/jsonscan"
@@ -241,7 +242,7 @@ func (r *responsesRequest) callItem(kind, argument string, id, name, value []byt
 	t.calls = append(append(append(t.calls, kind...), `":{"name":`...), name...)
 	t.calls = append(appendMember(t.calls, argument, value), '}')
 	for _, s := range r.signatures {
-		if bytes.Equal(s.id, id) {
+		if r.call.Relayed && bytes.Equal(s.id, id) {
 			t.calls = appendMember(t.calls, "extra_content", s.extra)
 			break
 		}
@@ -409,16 +410,20 @@ func (r *responsesRequest) endTurn() {
 		r.messages = append(appendMember(r.messages, name, append([]byte(`"`), text...)), '"')
 	}
 	r.messages = append(comma(r.messages), `{"role":"assistant"`...)
-	if len(t.thoughts) > 0 {
-		name := "reasoning_content"
-		if t.thoughtsIn != "" {
-			name = t.thoughtsIn
-		}
+	name := cmp.Or(t.thoughtsIn, "reasoning_content")
+	if c := r.call; c.Thoughts == "reasoning" {
+		name = c.Thoughts
+	}
+	if len(t.thoughts) > 0 && r.call.hands(name) {
 		quoted(name, t.thoughts)
 	}
-	list("thinking_blocks", t.blocks)
-	list("reasoning_details", t.details)
-	r.messages = appendField(r.messages, "extra_content", t.extra)
+	if r.call.hands("reasoning_details") {
+		list("reasoning_details", t.details)
+	}
+	if r.call.Relayed {
+		list("thinking_blocks", t.blocks)
+		r.messages = appendField(r.messages, "extra_content", t.extra)
+	}
 	if len(t.text) == 0 && (len(t.calls) > 0 || len(t.refusal) > 0) {
 		r.messages = append(r.messages, `,"content":null`...)
 	} else {

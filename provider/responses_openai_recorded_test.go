@@ -292,7 +292,7 @@ func TestResponsesClientReadsRecordedChat(t *testing.T) {
 			return
 		}
 		total++
-		tr := newResponsesOpenAI(Call{Send: "sent"})
+		tr := newResponsesOpenAI(Call{Relayed: true, Send: "sent"})
 		var got responseSummary
 		var err error
 		if x.Get("stream").Bool() {
@@ -381,7 +381,7 @@ func TestRecordedResponsesBecomeChat(t *testing.T) {
 		}
 		total++
 		id, body := x.Get("id").String(), x.Get("request.body").Raw
-		got, err := newResponsesOpenAI(Call{Send: "sent"}).Request(nil, []byte(body))
+		got, err := newResponsesOpenAI(Call{Relayed: true, Send: "sent"}).Request(nil, []byte(body))
 		if err != nil {
 			var e *llm.Error
 			if !errors.As(err, &e) || e.Param == "" || !strings.HasPrefix(e.Message, e.Param+": ") || !gjson.Get(body, strings.NewReplacer("[", ".", "]", "").Replace(e.Param)).Exists() {
@@ -472,7 +472,7 @@ func TestRecordedReplyComesBack(t *testing.T) {
 		if x.Get("api").String() != "openai.chat" || x.Get("response.status").Int() != 200 || !strings.Contains(string(body), `"reasoning_details"`) && !strings.Contains(string(body), `"thought_signature"`) {
 			return
 		}
-		tr := newResponsesOpenAI(Call{Send: "sent"})
+		tr := newResponsesOpenAI(Call{Relayed: true, Send: "sent"})
 		var s responseSummary
 		var err error
 		if x.Get("stream").Bool() {
@@ -491,7 +491,7 @@ func TestRecordedReplyComesBack(t *testing.T) {
 		if err != nil || s.failed {
 			return // another test's
 		}
-		back, err := newResponsesOpenAI(Call{Send: "sent"}).Request(nil, []byte(`{"model":"m","input":`+s.output+`}`))
+		back, err := newResponsesOpenAI(Call{Relayed: true, Send: "sent"}).Request(nil, []byte(`{"model":"m","input":`+s.output+`}`))
 		if err != nil {
 			t.Errorf("%s: %v", x.Get("id"), err)
 			return

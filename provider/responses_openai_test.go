@@ -15,7 +15,7 @@ import (
 
 // askResponses returns what a request becomes, or the text of the error.
 func askResponses(model, body string) string {
-	got, err := newResponsesOpenAI(Call{Send: model}).Request([]byte("x"), []byte(body))
+	got, err := newResponsesOpenAI(Call{Relayed: true, Send: model}).Request([]byte("x"), []byte(body))
 	switch {
 	case err != nil && string(got) != "x":
 		return "an error left " + string(got)
@@ -97,7 +97,7 @@ func TestResponsesRequestToChat(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := newResponsesOpenAI(Call{Send: "m", Drop: members[:1]}).Request(nil, body); err != nil {
+	if _, err := newResponsesOpenAI(Call{Relayed: true, Send: "m", Drop: members[:1]}).Request(nil, body); err != nil {
 		t.Errorf("a field for the gateway: %v", err)
 	}
 }
@@ -194,7 +194,7 @@ func chatReply(message, more string) string {
 func TestChatReplyToResponse(t *testing.T) {
 	f := func(reply, path, want string) {
 		t.Helper()
-		got, err := newResponsesOpenAI(Call{Send: "sent"}).Reply([]byte("x"), []byte(reply))
+		got, err := newResponsesOpenAI(Call{Relayed: true, Send: "sent"}).Reply([]byte("x"), []byte(reply))
 		if err != nil {
 			t.Errorf("%s: %v", reply, err)
 			return
@@ -235,7 +235,7 @@ func TestChatReplyToResponse(t *testing.T) {
 	f(`{"error":"busy"}`, "error.message", `"busy"`)
 
 	for _, bad := range []string{``, `[]`, `{"choices":[]}`, `{`} {
-		if got, err := newResponsesOpenAI(Call{}).Reply(nil, []byte(bad)); err == nil {
+		if got, err := newResponsesOpenAI(Call{Relayed: true}).Reply(nil, []byte(bad)); err == nil {
 			t.Errorf("%s became %s", bad, got)
 		}
 	}
@@ -243,7 +243,7 @@ func TestChatReplyToResponse(t *testing.T) {
 
 // A response repeats its request.
 func TestResponseRepeatsItsRequest(t *testing.T) {
-	tr := newResponsesOpenAI(Call{Send: "m"})
+	tr := newResponsesOpenAI(Call{Relayed: true, Send: "m"})
 	request := []byte("{\"input\":\"a\",\"instructions\":\"be\",\"store\":true,\"tools\":[\n {\"type\":\"function\",\"name\":\"f\"}\n],\"metadata\":{\"k\":\"v\"},\"temperature\":0.5," +
 		"\"reasoning\":{\"effort\":\"low\"},\"max_output_tokens\":9,\"stream\":true}")
 	if _, err := tr.Request(nil, request); err != nil {
@@ -277,7 +277,7 @@ func TestChatStreamToResponseStream(t *testing.T) {
 	// f compares the events, a line each, without what is always the same.
 	f := func(want string, chunks ...string) {
 		t.Helper()
-		out, err := translateChatStream(newResponsesOpenAI(Call{Send: "sent"}), chatStream(chunks...))
+		out, err := translateChatStream(newResponsesOpenAI(Call{Relayed: true, Send: "sent"}), chatStream(chunks...))
 		if err != nil {
 			t.Errorf("%v: %v", chunks, err)
 			return
@@ -375,10 +375,10 @@ func TestChatStreamToResponseStream(t *testing.T) {
 		`{"type":"output_text","text":"b","annotations":[{"type":"url_citation","url":"u","title":"","start_index":0,"end_index":0}],"logprobs":[]},{"type":"refusal","refusal":"no"}]}
 		`+stop, chunk(`{"reasoning_content":"t"}`, `null`), b, chunk(`{"annotations":[{"url_citation":{"url":"u"}}]}`, `null`), chunk(`{"refusal":"no"}`, `null`), end, usage)
 
-	if _, err := translateChatStream(newResponsesOpenAI(Call{}), chatStream("{")); err == nil {
+	if _, err := translateChatStream(newResponsesOpenAI(Call{Relayed: true}), chatStream("{")); err == nil {
 		t.Error("broken JSON passes")
 	}
-	if out, err := newResponsesOpenAI(Call{}).Event(nil, []byte(": OPENROUTER PROCESSING\n\n")); err != nil || len(out) > 0 {
+	if out, err := newResponsesOpenAI(Call{Relayed: true}).Event(nil, []byte(": OPENROUTER PROCESSING\n\n")); err != nil || len(out) > 0 {
 		t.Errorf("%q, %v", out, err)
 	}
 }
@@ -388,7 +388,7 @@ func TestChatStreamToResponseStream(t *testing.T) {
 func TestResponsesCarryWhatIsOpaque(t *testing.T) {
 	f := func(want, whole string, deltas ...string) {
 		t.Helper()
-		reply, err := newResponsesOpenAI(Call{Send: "m"}).Reply(nil, []byte(chatReply(whole, `,"finish_reason":"stop"`)))
+		reply, err := newResponsesOpenAI(Call{Relayed: true, Send: "m"}).Reply(nil, []byte(chatReply(whole, `,"finish_reason":"stop"`)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -397,7 +397,7 @@ func TestResponsesCarryWhatIsOpaque(t *testing.T) {
 			chunks = append(chunks, `{"id":"chatcmpl-1","model":"m","choices":[{"index":0,"delta":`+delta+`,"finish_reason":null}]}`)
 		}
 		chunks[len(chunks)-1] = strings.Replace(chunks[len(chunks)-1], `"finish_reason":null`, `"finish_reason":"stop"`, 1)
-		stream, err := translateChatStream(newResponsesOpenAI(Call{Send: "m"}), chatStream(chunks...))
+		stream, err := translateChatStream(newResponsesOpenAI(Call{Relayed: true, Send: "m"}), chatStream(chunks...))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -440,7 +440,7 @@ func FuzzResponsesOpenAIRequest(f *testing.F) {
 	f.Add([]byte(`{"input":"a","tools":[{"type":"custom","name":"f","format":{"type":"grammar","syntax":"lark","definition":""}}],"tool_choice":{"type":"allowed_tools","mode":"auto","tools":[{"type":"function","name":"f"}]}}`))
 	f.Add([]byte(`{"input":"a","text":{"format":{"type":"json_schema","name":"n","schema":{}},"verbosity":"low"},"reasoning":{"effort":"low"},"include":["message.output_text.logprobs"]}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		tr := newResponsesOpenAI(Call{Send: "m"})
+		tr := newResponsesOpenAI(Call{Relayed: true, Send: "m"})
 		got, err := tr.Request([]byte("x"), body)
 		if err != nil && string(got) != "x" || err == nil && !json.Valid(got[1:]) {
 			t.Fatalf("%q: %v", got, err)
@@ -460,7 +460,7 @@ func FuzzResponsesOpenAIReply(f *testing.F) {
 	f.Add([]byte(`{"error":{"message":"m","code":1}}`))
 	f.Add([]byte(`{"choices":[{"message":{"content":[{"thinking":[{"text":"a"}]}],"annotations":[{"url_citation":{"url":"u"}}],"thinking_blocks":[{}],"reasoning_details":[{"type":"reasoning.encrypted","data":"x","index":0},{"type":"reasoning.encrypted","data":"y","index":0}]}}],"citations":["u"]}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		got, err := newResponsesOpenAI(Call{}).Reply([]byte("x"), body)
+		got, err := newResponsesOpenAI(Call{Relayed: true}).Reply([]byte("x"), body)
 		if err == nil && !json.Valid(got[1:]) {
 			t.Fatalf("%q", got)
 		}
@@ -473,7 +473,7 @@ func FuzzResponsesOpenAIEvent(f *testing.F) {
 	f.Add([]byte("data: {\"choices\":[{\"delta\":{\"reasoning_details\":[{\"type\":\"reasoning.encrypted\",\"data\":\"\\u0041\"}]}}]}\n\ndata: {\"error\":\"x\"}\n\n"))
 	f.Add([]byte("data: {\"choices\":[{\"delta\":{\"refusal\":\"a\",\ndata: \"content\":\"b\",\"reasoning\":\"c\",\"thinking_blocks\":[{}],\"extra_content\":{}}}]}\n\ndata: {\"citations\":[\"u\"],\"choices\":[{\"logprobs\":{\"content\":[1]},\"finish_reason\":\"length\"}]}\n\n"))
 	f.Fuzz(func(t *testing.T, stream []byte) {
-		out, err := translateChatStream(newResponsesOpenAI(Call{Send: "m"}), stream)
+		out, err := translateChatStream(newResponsesOpenAI(Call{Relayed: true, Send: "m"}), stream)
 		if _, bad := readResponseStream(out, true); bad != nil {
 			t.Fatalf("%v\n%q, %v", bad, out, err)
 		}

@@ -33,8 +33,17 @@ type Call struct {
 	DropUsage     bool              // the chunk that carries nothing but usage is not for the caller
 	MaxOutput     int64             // tokens that the model writes at most; 0: unknown
 	Stream        bool              // the reply is to come as a stream
-	Form          bool              // the request is a form, in which names stand without quotes
+	// Thoughts is the member of an assistant's message in which the provider wants its
+	// earlier reasoning back; empty: in none. Relayed says that another translator reads
+	// what is written, and takes whatever belongs to its provider.
+	Thoughts string
+	Relayed  bool
+	Form     bool // the request is a form, in which names stand without quotes
 }
+
+// hands reports whether a member that other dialects have for what a model wants
+// handed back may be sent.
+func (c *Call) hands(name string) bool { return c.Relayed || c.Thoughts == name }
 
 // Ender is the optional ability of a Translator to complete a stream that its
 // provider has ended without saying so in its own dialect.
@@ -48,12 +57,20 @@ type Ender interface {
 var (
 	fromClients = [llm.Dialects]func(Call) Translator{
 		llm.DialectAnthropic: newAnthropicOpenAI,
+		llm.DialectGemini:    newGeminiOpenAI,
+		llm.DialectResponses: newResponsesOpenAI,
 	}
 	toProviders = [llm.Dialects]func(Call) Translator{
 		llm.DialectAnthropic: newOpenAIAnthropic,
 		llm.DialectGemini:    newOpenAIGemini,
+		llm.DialectResponses: newOpenAIResponses,
+		llm.DialectBedrock:   newOpenAIBedrock,
+		llm.DialectCohere:    newOpenAICohere,
 	}
-	embedders = [llm.Dialects]func(Call) Translator{}
+	embedders = [llm.Dialects]func(Call) Translator{
+		llm.DialectCohere: newEmbeddingsCohere,
+		llm.DialectGemini: newEmbeddingsGemini,
+	}
 )
 
 // NewTranslator returns the translator from the caller's dialect to the

@@ -2,7 +2,7 @@ package provider
 
 // vLLM: https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html. It ignores what it does not know.
 var _ = compatible(Compatible{
-	Name: "vllm", Also: []string{"/embeddings", "/completions"}, NoKey: true,
+	Name: "vllm", Also: []string{"/responses", "/embeddings", "/completions"}, NoKey: true,
 	Fields: []string{"frequency_penalty", "logit_bias", "logprobs", "max_completion_tokens", "max_tokens", "min_p", "n", "presence_penalty",
 		"repetition_penalty", "response_format", "seed", "stop", "temperature", "top_k", "top_logprobs", "top_p"},
 	Varies: []string{"add_generation_prompt", "bad_words", "chat_template", "chat_template_kwargs", "echo", "guided_choice", "guided_grammar", "guided_json",

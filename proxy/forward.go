@@ -218,7 +218,7 @@ func (a *attempt) prepare(ctx context.Context) (*http.Request, *llm.Error) {
 	a.upstreamDialect = upstream
 	a.translator = provider.NewTranslator(a.endpoint, b.dialect, upstream, provider.Call{
 		Send: t.Sent, Named: b.named, Model: b.model, StreamOptions: b.streamOptions, AskUsage: ask, DropUsage: ask && !annotate, Drop: drop,
-		MaxOutput: maxOutput(t), Stream: b.stream, Form: b.form != "",
+		MaxOutput: maxOutput(t), Stream: b.stream, Form: b.form != "", Thoughts: thoughts(t),
 	})
 	a.meter = provider.NewMeter(a.endpoint, upstream, func(text []byte) int64 { return a.gateway.Estimator.TextFor(t.Family, text) })
 	if a.translator == nil || a.meter == nil {
@@ -262,6 +262,9 @@ func (b *body) chats() bool {
 // inexpressible is the answer to a request that no translation carries: the text of
 // a translator's error begins with the field that is at fault.
 func inexpressible(err error) *llm.Error {
+	if named := new(llm.Error); errors.As(err, &named) {
+		return llm.Invalid(named.Param, "The request cannot be expressed for the provider: "+named.Message+".")
+	}
 	field, _, found := strings.Cut(err.Error(), ":")
 	if !found || !printable(field) || strings.ContainsRune(field, ' ') {
 		field = ""
@@ -269,6 +272,14 @@ func inexpressible(err error) *llm.Error {
 	e := llm.Invalid(field, "The request cannot be expressed for the provider: "+err.Error()+".")
 	e.Cause = err
 	return e
+}
+
+// thoughts is where a target wants its earlier reasoning back.
+func thoughts(t *router.Target) string {
+	if thinker, ok := t.Account.Adapter.(provider.Thinker); ok {
+		return thinker.ThoughtsField()
+	}
+	return ""
 }
 
 func maxOutput(t *router.Target) int64 {
