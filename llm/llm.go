@@ -9,18 +9,18 @@ type Endpoint uint8
 
 // The endpoints that are known.
 const (
-	EndpointNone        Endpoint = iota
-	EndpointChat                 // an answer to messages
-	EndpointModels               // the list of models
-	EndpointEmbeddings           // vectors of texts or images
-	EndpointCompletions          // the continuation of a text, OpenAI's older API
-	EndpointModerations          // whether a text is harmful
-	EndpointRerank               // documents by their relevance to a query
-	EndpointCount                // the number of tokens of messages
-	EndpointImages               // pictures of what a text says
-	EndpointSpeech               // a text, read out
-	EndpointTranscriptions       // what is said in a recording
-	EndpointTranslations         // the same in English
+	EndpointNone           Endpoint = iota
+	EndpointChat                    // an answer to messages
+	EndpointModels                  // the list of models
+	EndpointEmbeddings              // vectors of texts or images
+	EndpointCompletions             // the continuation of a text, OpenAI's older API
+	EndpointModerations             // whether a text is harmful
+	EndpointRerank                  // documents by their relevance to a query
+	EndpointCount                   // the number of tokens of messages
+	EndpointImages                  // pictures of what a text says
+	EndpointSpeech                  // a text, read out
+	EndpointTranscriptions          // what is said in a recording
+	EndpointTranslations            // the same in English
 
 	// Endpoints is the count of endpoints, EndpointNone included.
 	Endpoints = int(iota)

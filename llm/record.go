@@ -86,11 +86,12 @@ const (
 	ReasonOtherModel             // another model than the one named
 	ReasonTestOnly               // test keys reach only the simulation
 	ReasonRegion                 // outside the regions that the tenant's policy allows
+	ReasonCached                 // an exact repeat, answered from the cache
 )
 
 var reasonNames = [...]string{"none", "pinned", "named", "cheapest_capable", "substituted", "fallback", "only_candidate", "not_allowed", "not_capable",
 	"no_evidence", "context", "modality", "tools", "structured_output", "parameter", "dialect", "cooling", "dearer", "max_cost", "unpriced", "tool_chain",
-	"preference", "other_model", "test_only", "region"}
+	"preference", "other_model", "test_only", "region", "cached"}
 
 // String returns the reason's code as it is shown.
 func (r Reason) String() string { return nameOf(reasonNames[:], int(r)) }

@@ -72,6 +72,7 @@ func (a *attempt) hold(resp *http.Response) (bool, *llm.Error) {
 	a.facts(false)
 	a.http.SetStatusCode(resp.StatusCode)
 	a.http.Response.SwapBody(out)
+	a.keep(out, false)
 	return true, nil
 }
 

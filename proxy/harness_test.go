@@ -19,6 +19,7 @@ import (
 	"github.com/valyala/fasthttp"
 	"go.uber.org/goleak"
 
+	"github.com/generic-corp/halfpenny/cache"
 	"github.com/generic-corp/halfpenny/internal/fakellm"
 	"github.com/generic-corp/halfpenny/llm"
 	"github.com/generic-corp/halfpenny/pricing"
@@ -125,6 +126,7 @@ func newHarness(t *testing.T, s setup) *harness {
 	}
 	o := s.options
 	o.Keys, o.Ledger, o.Calibration, o.Health, o.Log = tenancy.NewDirectory(h.store, pepper, log), h.ledger, new(pricing.Calibration), h.health, log
+	o.Cache, o.CacheKeys = cache.NewMemory(cache.MemoryOptions{}), cache.NewKeyer(pepper)
 	o.Limiter, o.Estimator = tenancy.NewLimiter(), pricing.NewEstimator()
 	o.Metrics = proxy.NewMetrics(prometheus.NewRegistry(), func(string) bool { return true })
 	transport := proxy.NewUpstream()
@@ -134,6 +136,16 @@ func newHarness(t *testing.T, s setup) *harness {
 	h.gateway = proxy.New(o, proxy.Tables{Live: table, Test: table})
 	h.listen()
 	return h
+}
+
+// tenant provisions another tenant and returns its API key.
+func (h *harness) tenant(slug string) string {
+	h.Helper()
+	made, err := h.admin.Provision(h.Context(), "test", tenancy.ProvisionRequest{Slug: slug, AdminEmail: "a@example.com", PlanTier: "enterprise"}, "")
+	if err != nil {
+		h.Fatal(err)
+	}
+	return made.APIKey
 }
 
 func (h *harness) table(s setup) *router.Table {

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 	"strconv"
@@ -96,7 +97,7 @@ func (c *call) facts(streaming bool) {
 	h.Set("X-Halfpenny-Model", r.Model)
 	h.Set("X-Halfpenny-Route-Reason", r.Reason.String())
 	h.SetBytesV("X-Halfpenny-Attempts", strconv.AppendInt(buf[:0], int64(len(r.Attempts)+len(r.Unsent)), 10))
-	h.Set("X-Halfpenny-Cache", "bypass")
+	h.Set("X-Halfpenny-Cache", cmp.Or(c.keeping.said, "bypass"))
 	h.SetBytesV("X-Halfpenny-Overhead-Ms", appendMillis(buf[:0], r.Overhead))
 	if streaming {
 		h.Set("X-Halfpenny-Cost-Status", llm.CostPending.String())

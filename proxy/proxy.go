@@ -16,6 +16,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/valyala/fasthttp"
 
+	"github.com/generic-corp/halfpenny/cache"
 	"github.com/generic-corp/halfpenny/llm"
 	"github.com/generic-corp/halfpenny/pricing"
 	"github.com/generic-corp/halfpenny/router"
@@ -45,7 +46,7 @@ type Estimator interface {
 	TextFor(family *pricing.Profile, text []byte) int64
 }
 
-// Options are what a Gateway is made of. All but the durations are required.
+// Options are what a Gateway is made of. All but the cache and the durations are required.
 type Options struct {
 	Keys        Keys
 	Limiter     tenancy.Limiter
@@ -57,6 +58,9 @@ type Options struct {
 	Metrics     *Metrics
 	Log         *slog.Logger
 	BaseDomain  string // server.base_domain
+	// Cache keeps replies for exact repeats, by keys of CacheKeys; nil: nothing is kept.
+	Cache     cache.Store
+	CacheKeys *cache.Keyer
 
 	HeaderTimeout time.Duration // for the provider's first byte; 0: 5 minutes
 	IdleTimeout   time.Duration // between two reads of a stream; 0: 2 minutes
@@ -184,7 +188,8 @@ type call struct {
 	client        client
 	streaming     bool
 	finished      bool
-	passes        bool   // the request is the provider's own API's, and so is the answer
+	passes        bool // the request is the provider's own API's, and so is the answer
+	keeping       keeping
 	refusal       []byte // the provider's own error, which passes; nil: ours
 }
 
@@ -204,6 +209,9 @@ func (c *call) forwarded() *llm.Error {
 		return err
 	}
 	if err := c.limit(); err != nil {
+		return err
+	}
+	if answered, err := c.cached(); answered || err != nil {
 		return err
 	}
 	return c.forward()

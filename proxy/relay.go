@@ -213,11 +213,15 @@ func (r *relay) WriteTo(w io.Writer) (total int64, err error) {
 				r.done(llm.OutcomeCanceled)
 				return total, err
 			}
+			r.keeping.note(r.ready)
 		}
 		if r.err != nil {
 			last, err := r.conclude()
 			_ = conn.SetWriteDeadline(time.Now().Add(writeTimeout))
 			n, werr := w.Write(last)
+			if r.keeping.note(last); err == nil && werr == nil && r.record.Outcome == llm.OutcomeOK {
+				r.keep(r.keeping.body, true)
+			}
 			return total + int64(n), errors.Join(err, werr)
 		}
 		r.read()

@@ -29,6 +29,7 @@ func PlanPolicy(plan string) (p Policy, ok bool) {
 		Routing: RoutingPolicy{AllowModels: []string{}, DenyModels: []string{}, PreferredProviders: []string{}, Unpriced: "serve", Regions: []string{}},
 		Limits:  Limits{RequestsPerHour: planRequests(plan)},
 		Budgets: Budgets{TagMonthUSD: map[string]llm.Money{}, Timezone: "UTC", AtLimit: "block"},
+		Cache:   CachePolicy{TTLSeconds: 3600},
 	}, true
 }
 
@@ -58,6 +59,7 @@ func MergePolicy(base Policy, document []byte) (Policy, error) {
 		"routing":      fields.Nested(routingFields(&p.Routing)),
 		"limits":       fields.Nested(limitFields(&p.Limits)),
 		"budgets":      fields.Nested(budgetFields(&p.Budgets)),
+		"cache":        fields.Nested(cacheFields(&p.Cache)),
 		"storePrompts": fields.Bool(&p.StorePrompts),
 	})
 	if err != nil {
@@ -76,6 +78,13 @@ func routingFields(r *RoutingPolicy) map[string]fields.Setter {
 		"preferredProviders": fields.Strings(&r.PreferredProviders),
 		"unpriced":           fields.OneOf(&r.Unpriced, "serve", "refuse"),
 		"regions":            fields.Strings(&r.Regions),
+	}
+}
+
+func cacheFields(c *CachePolicy) map[string]fields.Setter {
+	return map[string]fields.Setter{
+		"enabled":    fields.Bool(&c.Enabled),
+		"ttlSeconds": fields.Int(&c.TTLSeconds, 1, 604_800),
 	}
 }
 

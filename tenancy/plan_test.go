@@ -49,7 +49,7 @@ func TestPolicyJSON(t *testing.T) {
 	}
 	want := `{"routing":{"mode":"optimize","qualityFloor":0.95,"maxCostUsd":null,"allowModels":[],"denyModels":[],"preferredProviders":[],"unpriced":"serve","regions":[]},` +
 		`"limits":{"requestsPerHour":1000,"requestsPerMinute":null,"tokensPerMinute":null,"concurrency":null},` +
-		`"budgets":{"monthUsd":100,"dayUsd":null,"tagMonthUsd":{},"timezone":"UTC","atLimit":"block","capOutput":false},"storePrompts":false}`
+		`"budgets":{"monthUsd":100,"dayUsd":null,"tagMonthUsd":{},"timezone":"UTC","atLimit":"block","capOutput":false},"cache":{"enabled":false,"ttlSeconds":3600},"storePrompts":false}`
 	if string(got) != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

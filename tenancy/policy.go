@@ -7,7 +7,14 @@ type Policy struct {
 	Routing      RoutingPolicy `json:"routing"`
 	Limits       Limits        `json:"limits"`
 	Budgets      Budgets       `json:"budgets"`
+	Cache        CachePolicy   `json:"cache"`
 	StorePrompts bool          `json:"storePrompts"`
+}
+
+// CachePolicy says whether exact repeats are answered from the cache.
+type CachePolicy struct {
+	Enabled    bool  `json:"enabled"`
+	TTLSeconds int64 `json:"ttlSeconds"` // how long a reply is kept
 }
 
 // RoutingPolicy bounds what the router may choose.

@@ -17,11 +17,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/generic-corp/halfpenny/cache"
+	"github.com/generic-corp/halfpenny/cache/rediscache"
 	"github.com/generic-corp/halfpenny/config"
 	"github.com/generic-corp/halfpenny/internal/fakellm"
 	"github.com/generic-corp/halfpenny/pricing"
 	"github.com/generic-corp/halfpenny/proxy"
 	"github.com/generic-corp/halfpenny/router"
+	"github.com/generic-corp/halfpenny/store"
 	"github.com/generic-corp/halfpenny/store/ledger"
 	"github.com/generic-corp/halfpenny/tenancy"
 	"github.com/generic-corp/halfpenny/tenancy/redislimit"
@@ -36,6 +39,8 @@ type gateway struct {
 	directory  *tenancy.Directory
 	admin      *tenancy.Admin
 	limiter    tenancy.Limiter
+	cache      cache.Store
+	cacheKeys  *cache.Keyer
 	redis      *redislimit.Limiter // nil: limits are in-process
 	simulation *fakellm.Server
 	health     *router.Health
@@ -89,7 +94,7 @@ func open(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *gateway
 	}
 	g.admin = newAdmin(cfg, g.db, pepper, g.config.Load, log)
 	g.directory = tenancy.NewDirectory(g.db, pepper, log)
-	if err := g.openLimiter(ctx, cfg); err != nil {
+	if err := g.openShared(ctx, cfg); err != nil {
 		return nil, err
 	}
 	if g.ledger, err = openLedger(cfg, g.db, log); err != nil {
@@ -101,9 +106,15 @@ func open(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *gateway
 	return g, g.openProxy(ctx, cfg)
 }
 
-func (g *gateway) openLimiter(ctx context.Context, cfg *config.Config) error {
+// openShared opens what replicas share if there is a Redis, and is in-process without one.
+func (g *gateway) openShared(ctx context.Context, cfg *config.Config) error {
+	secret, err := g.db.Secret(ctx, "cache", store.NewKey)
+	if err != nil {
+		return fmt.Errorf("cannot read the cache's secret: %w", err)
+	}
+	g.cacheKeys = cache.NewKeyer(secret)
 	if cfg.Redis.URL == "" {
-		g.limiter = tenancy.NewLimiter()
+		g.limiter, g.cache = tenancy.NewLimiter(), cache.NewMemory(cache.MemoryOptions{})
 		return nil
 	}
 	client, err := redislimit.Open(string(cfg.Redis.URL))
@@ -114,8 +125,10 @@ func (g *gateway) openLimiter(ctx context.Context, cfg *config.Config) error {
 	if err != nil {
 		return fmt.Errorf("cannot read the installation's id: %w", err)
 	}
-	g.redis = redislimit.New(client, "halfpenny:"+string(installation)+":", g.log)
+	prefix := "halfpenny:" + string(installation) + ":"
+	g.redis = redislimit.New(client, prefix, g.log)
 	g.limiter = g.redis
+	g.cache = rediscache.New(rediscache.Options{Client: client, Prefix: prefix, Keyer: g.cacheKeys, Local: cache.NewMemory(cache.MemoryOptions{}), Log: g.log})
 	return nil
 }
 
@@ -133,7 +146,7 @@ func (g *gateway) openProxy(ctx context.Context, cfg *config.Config) error {
 	g.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), g.collector())
 	g.proxy = proxy.New(proxy.Options{
 		Keys: g.directory, Limiter: g.limiter, Ledger: g.ledger, Estimator: pricing.NewEstimator(), Calibration: g.calibrated, Health: g.health,
-		Upstream: proxy.NewUpstream(), Log: g.log, BaseDomain: cfg.Server.BaseDomain, OnMismatch: g.directory.AuditMismatch,
+		Cache: g.cache, CacheKeys: g.cacheKeys, Upstream: proxy.NewUpstream(), Log: g.log, BaseDomain: cfg.Server.BaseDomain, OnMismatch: g.directory.AuditMismatch,
 		Metrics: proxy.NewMetrics(g.registry, func(model string) bool { return g.catalogue.Load().Lookup(model) != nil }),
 	}, tables)
 	return nil
