@@ -37,6 +37,7 @@ type anthropicOpenAI struct {
 
 	stops        []byte // the caller's stop_sequences, raw
 	hideThinking bool   // the caller does not want to see thinking
+	carries      bool   // the caller expects thinking, so it will hand back what is opaque
 	out          anthropicAnswer
 }
 
@@ -266,6 +267,7 @@ func (r *anthropicRequest) thinking(v []byte) error {
 	default:
 		return malformed("thinking", "type must be enabled, adaptive or disabled")
 	}
+	r.translator.carries = r.translator.call.Relayed && r.thinkingEffort != ""
 	return nil
 }
 
@@ -346,7 +348,7 @@ func (r *anthropicRequest) write(dst []byte) ([]byte, error) {
 	}
 	dst = append(append(dst, `{"model":`...), name...)
 	dst = append(dst, `,"messages":[`...)
-	m := openaiMessages{dst: dst, reasoningField: t.reasoningField}
+	m := openaiMessages{dst: dst, reasoningField: t.reasoningField, relayed: t.call.Relayed}
 	if err := m.all(r.system, r.messages); err != nil {
 		return dst, err
 	}

@@ -65,7 +65,7 @@ func (t *anthropicOpenAI) begin(dst []byte, c *openaiChunk) []byte {
 	if a.started {
 		return dst
 	}
-	a.started, a.hideThinking = true, t.hideThinking
+	a.started, a.hideThinking, a.carries = true, t.hideThinking, t.carries
 	dst = append(dst, "event: message_start\ndata: {\"type\":\"message_start\",\"message\":"...)
 	dst = t.appendMessage(dst, c)
 	dst = append(dst, `,"content":[],"stop_reason":null,"stop_sequence":null,"usage":`...)

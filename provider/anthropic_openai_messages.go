@@ -8,6 +8,7 @@ import (
 type openaiMessages struct {
 	dst            []byte
 	reasoningField string
+	relayed        bool // what another provider wants handed back is passed on
 	wrote          bool // a message has been written
 
 	parts openaiParts // of the user's message that is being written
@@ -185,7 +186,7 @@ func (m *openaiMessages) assistant(content []byte) error {
 		m.close(content)
 		return nil
 	}
-	var a openaiAssistant
+	a := openaiAssistant{relayed: m.relayed}
 	err := eachElement(content, func(v []byte) error {
 		b, err := readMessageBlock(v)
 		if err != nil {
@@ -206,6 +207,9 @@ func (m *openaiMessages) assistant(content []byte) error {
 	case len(a.thinking) > 0:
 		m.dst = appendField(m.dst, reasoning, append(append([]byte(`"`), a.thinking...), '"'))
 	}
+	if len(a.extra) > 0 && m.relayed {
+		m.dst = appendField(m.dst, "extra_content", a.extra)
+	}
 	if len(a.calls) > 0 {
 		m.dst = appendField(m.dst, "tool_calls", append(append([]byte("["), a.calls...), ']'))
 	}
@@ -221,7 +225,10 @@ func (m *openaiMessages) assistant(content []byte) error {
 // details as raw elements.
 type openaiAssistant struct {
 	text, thinking, calls, details []byte
-	apart                          bool // something stood behind the text so far
+	extra                          []byte            // extra_content of the message
+	extras                         map[string][]byte // of calls, by their ids
+	relayed                        bool              // it may be written
+	apart                          bool              // something stood behind the text so far
 }
 
 func (a *openaiAssistant) add(b *messageBlock) error {
@@ -248,6 +255,10 @@ func (a *openaiAssistant) add(b *messageBlock) error {
 		}
 		a.details = append(a.details, '}')
 	case "redacted_thinking":
+		if object, ours := carriedIn(string(inner(b.data))); ours {
+			a.restore(object)
+			return nil
+		}
 		if element := unescape(inner(b.data)); isDetail(element) {
 			a.separate(&a.details)
 			a.details = append(a.details, element...)
@@ -259,6 +270,19 @@ func (a *openaiAssistant) add(b *messageBlock) error {
 		return inexpressible("messages", "a block of type "+b.kind)
 	}
 	return nil
+}
+
+// restore takes what carry passed on.
+func (a *openaiAssistant) restore(object []byte) {
+	extra := member(object, "extra_content")
+	if id := member(object, "id"); id == nil {
+		a.extra = extra
+	} else {
+		if a.extras == nil {
+			a.extras = map[string][]byte{}
+		}
+		a.extras[string(id)] = extra
+	}
 }
 
 func (a *openaiAssistant) separate(list *[]byte) {
@@ -284,7 +308,11 @@ func (a *openaiAssistant) call(b *messageBlock) error {
 	if b.input == nil {
 		b.input = []byte("{}")
 	}
-	a.calls = append(appendEscaped(a.calls, b.input), `"}}`...)
+	a.calls = append(appendEscaped(a.calls, b.input), `"}`...)
+	if extra := a.extras[string(b.id)]; len(extra) > 0 && a.relayed {
+		a.calls = appendField(a.calls, "extra_content", extra)
+	}
+	a.calls = append(a.calls, '}')
 	return nil
 }
 

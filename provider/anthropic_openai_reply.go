@@ -25,7 +25,7 @@ func (t *anthropicOpenAI) Reply(dst, src []byte) ([]byte, error) {
 	case !c.choice.IsObject():
 		return dst, fmt.Errorf("cannot translate the reply: it has no choices")
 	}
-	a := anthropicAnswer{hideThinking: t.hideThinking}
+	a := anthropicAnswer{hideThinking: t.hideThinking, carries: t.carries}
 	a.meter.format = openaiFormat
 	_ = a.meter.Reply(src) // it is valid: it has just been read
 	a.sources(&c)
@@ -133,6 +133,7 @@ type anthropicAnswer struct {
 	head         int    // the block that is being sent; those before it are closed
 	open         bool   // its start has been sent
 	hideThinking bool   // thinking is not passed on
+	carries      bool   // what another provider wants handed back is passed on
 	refused      bool   // the model refused
 	finish       string // OpenAI's finish reason; empty: none has come
 	matched      []byte // the stop sequence that was met, raw
@@ -166,7 +167,7 @@ type anthropicOutput struct {
 
 // take reads an assistant's message, or what a chunk adds to it. In a whole message every call is a call of its own.
 func (a *anthropicAnswer) take(message []byte, whole bool) error {
-	var reasoning, details, content, refusal, calls, call, annotations []byte
+	var reasoning, details, content, refusal, calls, call, annotations, extra []byte
 	jsonscan.Items(message, func(name, value []byte) {
 		switch string(name) {
 		case "reasoning_content", "reasoning":
@@ -185,6 +186,8 @@ func (a *anthropicAnswer) take(message []byte, whole bool) error {
 			call = value
 		case "annotations":
 			annotations = value
+		case "extra_content":
+			extra = value
 		}
 	})
 	a.add(thinkingBlock, reasoning)
@@ -195,6 +198,7 @@ func (a *anthropicAnswer) take(message []byte, whole bool) error {
 		a.add(textBlock, refusal)
 	}
 	a.annotate(annotations)
+	a.carry(nil, extra)
 	if len(call) > 0 && call[0] == '{' {
 		if err := a.function(-1, nil, call, whole); err != nil {
 			return err
@@ -205,7 +209,7 @@ func (a *anthropicAnswer) take(message []byte, whole bool) error {
 	}
 	return eachElement(calls, func(v []byte) error {
 		index := int64(-1)
-		var id, function []byte
+		var id, function, extra []byte
 		jsonscan.Items(v, func(name, value []byte) {
 			switch string(name) {
 			case "index":
@@ -214,8 +218,13 @@ func (a *anthropicAnswer) take(message []byte, whole bool) error {
 				id = inner(value)
 			case "function":
 				function = value
+			case "extra_content":
+				extra = value
 			}
 		})
+		if len(id) > 0 {
+			a.carry(id, extra)
+		}
 		return a.function(index, id, function, whole)
 	})
 }
@@ -284,6 +293,20 @@ func (a *anthropicAnswer) details(v []byte, text bool) {
 			a.blocks = append(a.blocks, anthropicOutput{kind: redactedBlock, index: -1, body: appendEscaped(nil, element)})
 		}
 	})
+}
+
+// carry passes on a signature of Gemini's as redacted thinking, for the call with that
+// id or, without one, for the message (see restore).
+func (a *anthropicAnswer) carry(id, extra []byte) {
+	if !a.carries || len(extra) == 0 || extra[0] != '{' {
+		return
+	}
+	object := []byte("{")
+	if id != nil {
+		object = append(append(append(object, `"id":"`...), id...), `",`...)
+	}
+	object = append(append(append(object, `"extra_content":`...), extra...), '}')
+	a.blocks = append(a.blocks, anthropicOutput{kind: redactedBlock, index: -1, body: inner(appendCarried(nil, object))})
 }
 
 // isDetail reports whether the data of redacted thinking is an element of reasoning_details.

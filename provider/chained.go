@@ -16,7 +16,7 @@ func newChained(near, far func(Call) Translator, c Call) Translator {
 	if near == nil || far == nil {
 		return nil
 	}
-	between := Call{Send: c.Send, Named: c.Send, MaxOutput: c.MaxOutput, Stream: c.Stream, AskUsage: c.Stream}
+	between := Call{Send: c.Send, Named: c.Send, MaxOutput: c.MaxOutput, Stream: c.Stream, AskUsage: c.Stream, Tell: true}
 	c.Relayed, c.Thoughts = true, "reasoning_details"
 	return &chained{near: near(c), far: far(between)}
 }

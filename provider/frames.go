@@ -3,6 +3,8 @@ package provider
 import (
 	"strings"
 
+	"github.com/tidwall/gjson"
+
 	"github.com/generic-corp/halfpenny/llm"
 )
 
@@ -88,13 +90,36 @@ func (f *Frames) message(whole []byte) (event, data, rest []byte, err error) {
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	if f.dialect != llm.DialectAnthropic || string(m.Type) != "event" {
-		return f.wrapped(m.Event, m.Payload), data, rest, nil
+	ended := string(m.Type) != "event"
+	if ended && len(m.Payload) == 0 { // an error, which has its text in a header
+		m.Payload = append(appendString([]byte(`{"message":`), string(m.Event)), '}')
 	}
-	if event, err = invokeEvent(m.Payload); err != nil {
-		return nil, nil, nil, err
+	switch {
+	case f.dialect != llm.DialectAnthropic:
+		return f.wrapped(m.Event, m.Payload), data, rest, nil
+	case ended:
+		event = f.wrapped([]byte("error"), anthropicFailure(&m))
+	default:
+		if event, err = invokeEvent(m.Payload); err != nil {
+			return nil, nil, nil, err
+		}
 	}
 	return event, Data(nil, event), rest, nil
+}
+
+// anthropicFailure is an exception of AWS's as an error of Anthropic's.
+func anthropicFailure(m *Message) []byte {
+	kind := "api_error"
+	switch string(m.Event) {
+	case "throttlingException":
+		kind = "rate_limit_error"
+	case "validationException":
+		kind = "invalid_request_error"
+	case "serviceUnavailableException", "modelTimeoutException":
+		kind = "overloaded_error"
+	}
+	out := appendString([]byte(`{"type":"error","error":{"type":`), kind)
+	return append(appendString(append(out, `,"message":`...), gjson.GetBytes(m.Payload, "message").String()), "}}"...)
 }
 
 // wrapped puts JSON into the form of an event.

@@ -51,6 +51,9 @@ func TestFramesMakeEvents(t *testing.T) {
 		"event: contentBlockDelta\ndata: {\"delta\":{\"text\":\"é\"}}\n\nevent: throttlingException\ndata: {\"message\":\"slow\"}\n\n")
 	inner := base64.StdEncoding.EncodeToString([]byte(`{"type":"message_stop"}`))
 	f("an invocation", messages, llm.DialectAnthropic, string(appendMessage(nil, "event", "chunk", []byte(`{"bytes":"`+inner+`"}`))), "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n")
+	f("its failure", messages, llm.DialectAnthropic, string(appendMessage(nil, "exception", "throttlingException", []byte(`{"message":"slow"}`))),
+		"event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"rate_limit_error\",\"message\":\"slow\"}}\n\n")
+	f("an error", messages, llm.DialectBedrock, string(appendMessage(nil, "error", "InternalError", nil)), "event: InternalError\ndata: {\"message\":\"InternalError\"}\n\n")
 }
 
 func TestFramesRefuseWhatIsNone(t *testing.T) {

@@ -281,20 +281,12 @@ func (r *geminiAsked) carry(signature []byte) []byte {
 	jsonscan.Items(object, func(name, v []byte) {
 		switch string(name) {
 		case "thinking_blocks":
-			r.turn.blocks = appendGeminiElements(r.turn.blocks, v)
+			r.turn.blocks = appendElements(r.turn.blocks, v)
 		case "reasoning_details":
-			r.turn.details = appendGeminiElements(r.turn.details, v)
+			r.turn.details = appendElements(r.turn.details, v)
 		}
 	})
 	return nil
-}
-
-// appendGeminiElements appends the elements of an array.
-func appendGeminiElements(dst, array []byte) []byte {
-	if !isArray(array) || isEmpty(array) {
-		return dst
-	}
-	return append(comma(dst), array[1:len(array)-1]...)
 }
 
 // callOf writes a call of a function.

@@ -165,7 +165,7 @@ func (a *geminiAnswer) take(choice []byte, whole bool) (said geminiOutput, err e
 		case "reasoning_details":
 			details = v
 		case "thinking_blocks":
-			a.blocks = appendGeminiElements(a.blocks, v)
+			a.blocks = appendElements(a.blocks, v)
 		case "content":
 			said.content(v)
 		case "refusal":

@@ -325,6 +325,10 @@ func (r *geminiRequest) thinking() {
 		if key, value := geminiEffort(r.t.call.Send, gjson.ParseBytes(effort).Str); key != "" {
 			r.key(key)
 			r.out = append(r.out, value...)
+			if r.t.call.Tell && value != "0" {
+				r.key("includeThoughts")
+				r.out = append(r.out, "true"...)
+			}
 		} else {
 			r.fail("reasoning_effort", value)
 		}

@@ -38,6 +38,7 @@ type Call struct {
 	// what is written, and takes whatever belongs to its provider.
 	Thoughts string
 	Relayed  bool
+	Tell     bool // a caller who asks for thinking expects to be told of it, which OpenAI's chat cannot ask for
 	Form     bool // the request is a form, in which names stand without quotes
 }
 

@@ -39,8 +39,10 @@ func (c *call) cached() (bool, *llm.Error) {
 	}
 	e, ok := c.gateway.Cache.Get(context.Background(), k.key)
 	if !ok {
+		c.gateway.Metrics.Cached("miss")
 		return false, nil
 	}
+	c.gateway.Metrics.Cached("hit")
 	k.ttl, k.said = 0, "hit"
 	return true, c.replay(e)
 }

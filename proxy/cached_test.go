@@ -55,7 +55,9 @@ func TestWhatIsNotAnsweredFromTheCache(t *testing.T) {
 	f("an error", "miss", func() reply { return h.post(ask("gpt-4o-mini", "c [[halfpenny:status=400]]"), on) })
 	f("a stream that is cut", "miss", func() reply { return h.post(ask("gpt-4o-mini", "d [[halfpenny:cut=2]]", streamed), on) })
 	f("a stream with facts of its call", "bypass", func() reply { return h.post(ask("gpt-4o-mini", "e", streamed), on, "X-Halfpenny-Usage: 1") })
-	f("passthrough", "bypass", func() reply { return h.send(http.MethodPost, "/passthrough/anthropic/v1/messages", message("claude-haiku-4-5", "f"), on) })
+	f("passthrough", "bypass", func() reply {
+		return h.send(http.MethodPost, "/passthrough/anthropic/v1/messages", message("claude-haiku-4-5", "f"), on)
+	})
 	n := 0
 	f("another body each time", "miss", func() reply {
 		n++

@@ -29,8 +29,9 @@ var targets = []target{
 	{name: "vertex-claude", kind: "vertex", model: "claude-sonnet-4-5"},
 	{name: "bedrock-claude", kind: "bedrock", model: "us.anthropic.claude-haiku-4-5-20251001-v1:0"},
 	{name: "bedrock-nova", kind: "bedrock", model: "amazon.nova-pro-v1:0", lacks: "schema think"},
-	{name: "cohere", kind: "cohere", model: "command-a", lacks: "image think"},
+	{name: "cohere", kind: "cohere", model: "command-a", lacks: "think"},
 	{name: "groq", kind: "groq", model: "openai/gpt-oss-20b", lacks: "image think"},
+	{name: "deepseek", kind: "deepseek", model: "deepseek-chat", lacks: "schema image think"}, // has no Responses API
 }
 
 // question is one request, in no dialect yet.
@@ -568,7 +569,7 @@ type matrix struct {
 // Every client of every dialect gets of every provider what the provider says, with
 // the exact cost, whole and streamed, and may hand all of it back.
 func TestMatrix(t *testing.T) {
-	m := &matrix{harness: newHarness(t, setup{kinds: []string{"openai", "anthropic", "gemini", "vertex", "bedrock", "cohere", "groq"}})}
+	m := &matrix{harness: newHarness(t, setup{kinds: []string{"openai", "anthropic", "gemini", "vertex", "bedrock", "cohere", "groq", "deepseek"}})}
 	for _, s := range speakers {
 		for i := range targets {
 			for _, mode := range s.modes {
@@ -580,10 +581,13 @@ func TestMatrix(t *testing.T) {
 
 func (m *matrix) facts(t *testing.T, s *speaker, to *target, mode string) {
 	f := func(name string, q question) {
+		q.prompt = "about " + name
 		if strings.Contains(to.lacks, name) {
+			if !q.think {
+				m.refuses(t, name, s, to, mode, &q)
+			}
 			return
 		}
-		q.prompt = "about " + name
 		first := m.ask(t, name, s, to, mode, &q, nil)
 		if first.again == "" || first.finish == "length" {
 			return
@@ -597,6 +601,17 @@ func (m *matrix) facts(t *testing.T, s *speaker, to *target, mode string) {
 	f("schema", question{schema: true})
 	f("image", question{image: true})
 	f("think", question{think: true, tool: true})
+}
+
+// refuses expects that a model is not asked for what it has not.
+func (m *matrix) refuses(t *testing.T, name string, s *speaker, to *target, mode string, q *question) {
+	t.Helper()
+	before := m.upstream.Requests()
+	got := s.send(m.harness, to.kind+"/"+to.model, mode, q)
+	after := m.upstream.Requests()
+	if got.status != http.StatusBadRequest || after[len(after)-1].ID != before[len(before)-1].ID {
+		t.Errorf("%s: %d %s", name, got.status, got.body)
+	}
 }
 
 // nextTurn is what follows the model's turn: the result of its call, or another question.
@@ -613,9 +628,14 @@ func nextTurn(s *speaker, first *said) string {
 }
 
 // chatBefore is what was said before, as OpenAI's chat has it. The simulation hears all
-// of a result that Gemini was sent, with its id, which is new in every call.
+// of a result that Gemini was sent, with its id, which is new in every call, and of its
+// own thoughts.
 func chatBefore(first *said, sent string) string {
-	answer := fmt.Sprintf(`{"role":"assistant","content":%q}`, first.text)
+	text := first.text
+	if gjson.Get(sent, "contents.1.parts.0.thought").Bool() {
+		text = first.thoughts + text
+	}
+	answer := fmt.Sprintf(`{"role":"assistant","content":%q}`, text)
 	if first.tool == "" {
 		return joined(answer, `{"role":"user","content":"and then"}`)
 	}
@@ -659,6 +679,9 @@ func (m *matrix) ask(t *testing.T, name string, s *speaker, to *target, mode str
 	}
 	if is.in != want.in || is.out < want.out || !to.thinks(q) && is.out != want.out {
 		t.Errorf("%s: usage %d in, %d out, want %d and %d\nsent %s\ngot %s", name, is.in, is.out, want.in, want.out, sent, got.body)
+	}
+	if u := r.Usage(); u.InputTokens() != is.in || u.OutputTokens() != is.out || r.Cost() != llm.Known(r.Attempts[0].Rates.Cost(&u)) {
+		t.Errorf("%s: %d in, %d out for %s is on record, not %d and %d", name, u.InputTokens(), u.OutputTokens(), r.Cost().Money, is.in, is.out)
 	}
 	if q.think && first == nil && is.thoughts == "" && !s.unshown(to) {
 		t.Errorf("%s: no thoughts in %s", name, got.body)

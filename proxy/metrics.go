@@ -25,6 +25,7 @@ type Metrics struct {
 	raw         prometheus.Observer // of estimate
 	calibrated  prometheus.Observer // of estimate
 	rateLimited prometheus.Counter
+	cache       *prometheus.CounterVec
 	known       func(model string) bool
 }
 
@@ -64,14 +65,18 @@ func NewMetrics(reg prometheus.Registerer, known func(model string) bool) *Metri
 		estimate: prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: "halfpenny", Name: "estimate_error_ratio", Help: "Estimated over reported input tokens, less one, before and after what was learned from earlier reports.",
 			Buckets: []float64{-.5, -.25, -.1, -.05, -.02, .02, .05, .1, .25, .5, 1}}, []string{"calibrated"}),
 		rateLimited: prometheus.NewCounter(prometheus.CounterOpts{Namespace: "halfpenny", Name: "rate_limited_total", Help: "Requests refused by a rate limit."}),
+		cache:       prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "halfpenny", Name: "cache_requests_total", Help: "Requests that may be answered from the cache, by whether they were."}, []string{"result"}),
 	}
 	m.raw, m.calibrated = m.estimate.WithLabelValues("false"), m.estimate.WithLabelValues("true")
-	reg.MustRegister(m.attempts, m.duration, m.overhead, m.firstByte, m.estimate, m.rateLimited, (*byRequest)(m))
+	reg.MustRegister(m.attempts, m.duration, m.overhead, m.firstByte, m.estimate, m.rateLimited, m.cache, (*byRequest)(m))
 	return m
 }
 
 // RateLimited counts a request that a rate limit refused.
 func (m *Metrics) RateLimited() { m.rateLimited.Inc() }
+
+// Cached counts a request that was looked for in the cache.
+func (m *Metrics) Cached(result string) { m.cache.WithLabelValues(result).Inc() }
 
 // Attempt counts an attempt that has ended.
 func (m *Metrics) Attempt(a *llm.Attempt) {

@@ -69,6 +69,10 @@ func pathOf(p []byte) (path, bool) {
 	if name, ok := strings.CutPrefix(s, geminiModelPath); ok && name != "" {
 		return geminiPath(name), true
 	}
+	// Vercel's AI SDK leaves out "models/" before a name that holds a slash.
+	if name, ok := strings.CutPrefix(s, "/v1beta/"); ok && geminiPath(name).method != "" {
+		return geminiPath(name), true
+	}
 	return path{}, false
 }
 
