@@ -69,3 +69,39 @@ func TestFramesRefuseWhatIsNone(t *testing.T) {
 		t.Errorf("a wrong checksum: %v", err)
 	}
 }
+
+// FuzzFrames: no bytes make it panic, and however they are split, the same events come of them.
+func FuzzFrames(f *testing.F) {
+	f.Add(byte(0), []byte("data: {}\r\n\r\n: c\n\ndata: 1"), 3)
+	f.Add(byte(1), []byte(`[{"a":"]}"},{}]`), 2)
+	f.Add(byte(2), appendMessage(nil, "event", "chunk", []byte(`{"bytes":"e30="}`)), 5)
+	f.Add(byte(3), appendMessage(nil, "exception", "throttlingException", []byte(`{}`)), 1)
+	f.Fuzz(func(t *testing.T, kind byte, stream []byte, n int) {
+		if n < 1 || len(stream) > 4096 {
+			return
+		}
+		read := func(n int) (events string, failed bool) {
+			contentType := [...]string{"text/event-stream", "application/json", "application/vnd.amazon.eventstream", "application/vnd.amazon.eventstream"}[kind%4]
+			frames := NewFrames(contentType, [...]llm.Dialect{llm.DialectOpenAI, llm.DialectGemini, llm.DialectBedrock, llm.DialectAnthropic}[kind%4])
+			for rest := stream; len(rest) > 0; {
+				piece := rest[:min(n, len(rest))]
+				rest = rest[len(piece):]
+				whole, err := frames.Feed(piece)
+				for err == nil && len(whole) > 0 {
+					var event []byte
+					event, _, whole, err = frames.Next(whole)
+					events += string(event)
+				}
+				if err != nil {
+					return events, true
+				}
+			}
+			return events, false
+		}
+		whole, failed := read(len(stream) + 1)
+		split, alsoFailed := read(n)
+		if failed != alsoFailed || !failed && whole != split {
+			t.Fatalf("in pieces of %d: %q, %t; whole: %q, %t", n, split, alsoFailed, whole, failed)
+		}
+	})
+}

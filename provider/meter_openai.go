@@ -10,8 +10,8 @@ import (
 )
 
 // openaiFormat is OpenAI's format and that of those who built theirs like it: chat
-// completions, responses, embeddings, completions and moderations, whole and in
-// events. The names do not collide, and some providers mix the APIs.
+// completions, responses, embeddings, completions, moderations, speech and transcripts,
+// whole and in events. The names do not collide, and some providers mix the APIs.
 //
 // https://platform.openai.com/docs/api-reference
 var openaiFormat = &format{fields: append(openaiReply,
@@ -19,6 +19,7 @@ var openaiFormat = &format{fields: append(openaiReply,
 	field{name: "delta", read: text},
 	field{name: "type", read: event(map[string]func(*Reading){
 		"response.completed": ended, "response.incomplete": ended, "response.failed": failed, "error": failed,
+		"speech.audio.done": ended, "transcript.text.done": ended,
 	})},
 	field{name: "x_groq", into: []field{{name: "usage", read: usage, into: openaiUsage}}},
 ), counts: countsAsOpenAI}
@@ -103,6 +104,7 @@ var openaiUsage = []field{
 	{name: "total_tokens", read: set(totalCount)},
 	{name: "prompt_tokens_details", into: openaiInput},
 	{name: "input_tokens_details", into: openaiInput},
+	{name: "input_token_details", into: openaiInput}, // of transcripts
 	{name: "completion_tokens_details", into: openaiWritten},
 	{name: "output_tokens_details", into: openaiWritten},
 	{name: "prompt_cache_hit_tokens", read: set(cacheRead)}, // DeepSeek
@@ -110,6 +112,7 @@ var openaiUsage = []field{
 	{name: "cache_creation_input_tokens", read: set(cacheWrite5m)},
 	{name: "audio_prompt_tokens", read: set(audioIn)}, // Azure
 	{name: "prompt_audio_seconds", read: set(audioSeconds)},
+	{name: "seconds", read: set(audioSeconds)},            // of transcripts that are billed by duration
 	{name: "reasoning_tokens", read: set(reasoningApart)}, // Perplexity
 	{name: "citation_tokens", read: set(citations)},
 	{name: "num_search_queries", read: set(webSearch)},

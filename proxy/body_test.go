@@ -112,14 +112,35 @@ func FuzzBody(f *testing.F) {
 	f.Add([]byte(`{"model":"m","messages":[{"role":"user","content":[{"type":"image_url"}],"tool_calls":[{}]}],"stream":true,"provider":{"order":["a"]},"n":2}`))
 	f.Add([]byte(`{"model":"m","messages":[[]],"tools":null,"response_format":{"type":1}}`))
 	f.Add([]byte(`{"model":"m","max_tokens":9,"messages":[{"role":"user","content":[{"type":"tool_result"}]}],"thinking":{"type":"enabled"},"output_config":{"effort":1},"metadata":{"user_id":"u"}}`))
+	f.Add([]byte(`{"contents":[{"parts":[{"inline_data":{"mime_type":"image/png"}},{"functionCall":{}}],"role":"model"}],"generation_config":{"max_output_tokens":1,"response_modalities":["AUDIO"]},"safety_settings":[{}]}`))
+	f.Add([]byte(`{"model":"m","input":[{"type":"function_call_output","output":[{"type":"input_image"}]},1],"text":{"format":{"type":"json_schema"}},"previous_response_id":"r"}`))
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		for _, d := range []llm.Dialect{llm.DialectOpenAI, llm.DialectAnthropic} {
+		for _, d := range []llm.Dialect{llm.DialectOpenAI, llm.DialectAnthropic, llm.DialectGemini, llm.DialectResponses} {
 			var b body
-			if err := b.read(raw, d, llm.EndpointChat); err == nil && (b.named == "" || len(b.prompt.Messages) == 0) {
+			if d == llm.DialectGemini {
+				b.named = "m"
+			}
+			if err := b.read(raw, d, llm.EndpointChat); err == nil && (b.named == "" || len(b.prompt.Messages) == 0 && !b.kept) {
 				t.Fatalf("%s: accepted %q", d, raw)
 			} else if err != nil && (err.Status != 400 || err.Message == "") {
 				t.Fatalf("%s: error %+v", d, err)
 			}
+		}
+	})
+}
+
+// FuzzForm: no form makes the reader panic, and what it finds lies where it says.
+func FuzzForm(f *testing.F) {
+	f.Add([]byte("--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nwhisper-1\r\n--b\r\ncontent-disposition: form-data; name=file; filename=a\r\n\r\n\r\n--b--\r\n"))
+	f.Add([]byte("--b\r\n\r\n\r\n--b--"))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		var b body
+		err := b.readForm(raw, "multipart/form-data; boundary=b", llm.EndpointTranscriptions)
+		switch at := b.model.At; {
+		case err != nil && err.Status != 400:
+			t.Fatalf("error %+v", err)
+		case err == nil && string(raw[at:at+len(b.model.Value)]) != b.named:
+			t.Fatalf("%q is not at %d of %q", b.named, at, raw)
 		}
 	})
 }

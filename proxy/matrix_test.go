@@ -544,7 +544,13 @@ func (h *harness) simulated(kind, model string, q *question) said {
 	h.Helper()
 	plain := *q
 	plain.think = false // the answer is the same without
-	r, err := http.NewRequestWithContext(h.Context(), http.MethodPost, h.upstream.BaseURL(kind)+"/chat/completions", strings.NewReader(chatBody(model, "plain", &plain)))
+	return readChat("plain", h.undisturbed(kind, "/chat/completions", chatBody(model, "plain", &plain)))
+}
+
+// undisturbed is what the simulation says to a request of OpenAI's dialect without a gateway.
+func (h *harness) undisturbed(kind, path, body string) string {
+	h.Helper()
+	r, err := http.NewRequestWithContext(h.Context(), http.MethodPost, h.upstream.BaseURL(kind)+path, strings.NewReader(body))
 	if err != nil {
 		h.Fatal(err)
 	}
@@ -557,7 +563,7 @@ func (h *harness) simulated(kind, model string, q *question) said {
 	if err != nil || resp.StatusCode != http.StatusOK {
 		h.Fatalf("%v %d %s", err, resp.StatusCode, b)
 	}
-	return readChat("plain", string(b))
+	return string(b)
 }
 
 // matrix asks every target through a gateway.
