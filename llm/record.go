@@ -229,6 +229,9 @@ func (r *Record) Cost() NullMoney {
 // CostStatus is the weakest status among the attempts that have a cost.
 func (r *Record) CostStatus() CostStatus {
 	status := CostExact
+	if r.Simulated {
+		status = CostSimulated
+	}
 	for i := range r.Attempts {
 		switch s := r.Attempts[i].CostStatus; s {
 		case CostUnpriced, CostSimulated:

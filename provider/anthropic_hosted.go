@@ -57,14 +57,19 @@ func withoutModel(body []byte, without []string, extra ...string) ([]byte, error
 	return append(out, '}'), nil
 }
 
+// claudeCodeBeta is what Claude Code sends with every request.
+const claudeCodeBeta = "claude-code-20250219"
+
 // betas returns, as a member `"anthropic_beta":[…]`, what the header Anthropic-Beta
 // lists, and takes it out of the header; empty: it lists nothing. Bedrock and Vertex
-// AI read betas in the body alone.
+// AI read betas in the body alone. The one that stands for a client, and for nothing
+// that it asks, is left out, as Bedrock refuses it with some models
+// (https://github.com/anthropics/claude-code/issues/49648).
 func betas(header http.Header) (string, error) {
 	var names []string
 	for _, line := range header.Values("Anthropic-Beta") {
 		for name := range strings.SplitSeq(line, ",") {
-			if name = strings.TrimSpace(name); name != "" {
+			if name = strings.TrimSpace(name); name != "" && name != claudeCodeBeta {
 				names = append(names, name)
 			}
 		}

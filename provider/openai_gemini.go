@@ -13,7 +13,7 @@ import (
 var geminiHonours = []string{
 	"extra_body", "frequency_penalty", "logprobs", "max_completion_tokens", "max_tokens", "messages", "model", "n", "presence_penalty",
 	"reasoning_effort", "response_format", "seed", "service_tier", "stop", "stream", "stream_options", "temperature", "tool_choice", "tools",
-	"top_logprobs", "top_p", "web_search_options",
+	"top_k", "top_logprobs", "top_p", "web_search_options",
 }
 
 // openaiGemini speaks OpenAI's chat completions to the caller and Gemini's

@@ -20,6 +20,7 @@ const maxGeminiStops = 5
 var geminiNumbers = [...]struct{ from, to string }{
 	{"temperature", "temperature"},
 	{"top_p", "topP"},
+	{"top_k", "topK"},
 	{"n", "candidateCount"},
 	{"seed", "seed"},
 	{"presence_penalty", "presencePenalty"},

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"strconv"
 	"time"
@@ -94,8 +95,13 @@ func (c *call) keepable() bool {
 var cacheSteers = [...]string{"Anthropic-Version", "Anthropic-Beta", "X-Halfpenny-Route", "X-Halfpenny-Quality-Floor", "X-Halfpenny-Max-Cost-Usd"}
 
 func (c *call) cacheKey() cache.Key {
-	parts := make([][]byte, 0, 4+len(cacheSteers))
-	parts = append(parts, []byte{byte(c.dialect), byte(c.endpoint)}, c.http.Path(), c.http.QueryArgs().Peek("alt"), strconv.AppendBool(nil, c.caller.Key.Test))
+	policy, err := json.Marshal(&c.caller.Tenant.Policy.Routing) // what it rules out now is not served from before
+	if err != nil {
+		panic("BUG: " + err.Error())
+	}
+	simulated := strconv.AppendBool(nil, c.decision.Candidates[0].Target.Account.Simulated)
+	parts := make([][]byte, 0, 5+len(cacheSteers))
+	parts = append(parts, []byte{byte(c.dialect), byte(c.endpoint)}, c.http.Path(), c.http.QueryArgs().Peek("alt"), simulated, policy)
 	for _, name := range cacheSteers {
 		parts = append(parts, c.http.Request.Header.Peek(name))
 	}

@@ -93,7 +93,7 @@ func TestGeminiErrors(t *testing.T) {
 	f("no JSON", h.gemini("gemini-2.5-flash", "generateContent", `{`), 400, "INVALID_ARGUMENT", "JSON")
 	f("unknown", h.gemini("gemini-nine", "generateContent", contents("x")), 404, "NOT_FOUND", "gemini-nine")
 	f("no key", h.gemini("gemini-2.5-flash", "generateContent", contents("x"), "Authorization: "), 401, "UNAUTHENTICATED", "")
-	f("method", h.gemini("gemini-2.5-flash", "predict", contents("x")), 405, "INVALID_ARGUMENT", "GET")
+	f("method", h.gemini("gemini-2.5-flash", "predict", contents("x")), 404, "NOT_FOUND", "predict")
 	f("count", h.gemini("gemini-2.5-flash", "generateContent", contents("x", `"generationConfig":{"maxOutputTokens":-1}`)), 400, "INVALID_ARGUMENT", "generationConfig.maxOutputTokens")
 }
 

@@ -3,6 +3,7 @@ package proxy
 import (
 	"encoding/json"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/generic-corp/halfpenny/llm"
@@ -20,6 +21,9 @@ type modelEntry struct {
 // models lists the models that the caller may name, or shows one of them.
 func (c *call) models() *llm.Error {
 	if !c.http.IsGet() && !c.http.IsHead() {
+		if c.dialect == llm.DialectGemini && strings.ContainsRune(c.model, ':') {
+			return &llm.Error{Status: 404, Message: "A model is not asked to do this here: '" + printed(c.model) + "'."}
+		}
 		return errMethod("GET")
 	}
 	if err := c.authenticate(); err != nil {

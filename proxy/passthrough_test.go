@@ -13,7 +13,8 @@ import (
 
 // A provider's own API is reached at its own paths, with the same record as any other call.
 func TestPassthrough(t *testing.T) {
-	h := newHarness(t, setup{kinds: []string{"openai", "anthropic", "gemini"}, open: true})
+	h := newHarness(t, setup{kinds: []string{"openai", "anthropic", "gemini", "bedrock", "vertex", "cohere"}, open: true})
+	const converse = `{"messages":[{"role":"user","content":[{"text":"x"}]}]}`
 	n := 0
 	f := func(path, body, model string, dialect llm.Dialect) {
 		t.Helper()
@@ -32,6 +33,24 @@ func TestPassthrough(t *testing.T) {
 	f("anthropic/v1/messages", message("claude-haiku-4-5", "x"), "claude-haiku-4-5", llm.DialectAnthropic)
 	f("gemini/v1beta/models/gemini-2.5-flash:generateContent?key="+h.key, contents("x"), "gemini-2.5-flash", llm.DialectGemini)
 	f("gemini/v1beta/models/gemini-2.5-flash:streamGenerateContent", contents("x"), "gemini-2.5-flash", llm.DialectGemini)
+	f("bedrock/model/amazon.nova-lite-v1:0/converse", converse, "amazon.nova-lite-v1:0", llm.DialectBedrock)
+	f("bedrock/model/amazon.nova-lite-v1%3A0/converse-stream", converse, "amazon.nova-lite-v1:0", llm.DialectBedrock)
+	f("vertex/publishers/google/models/gemini-2.5-flash:generateContent", contents("x"), "gemini-2.5-flash", llm.DialectGemini)
+	f("cohere/v2/chat", `{"model":"command-a-03-2025","messages":[{"role":"user","content":"x"}]}`, "command-a-03-2025", llm.DialectCohere)
+	free := func(path, body string) { // counting costs nothing
+		t.Helper()
+		n++
+		got := h.send(http.MethodPost, "/passthrough/"+path, body)
+		if r := h.ledger.last(t, n); got.status != 200 || r.Cost() != llm.Known(0) {
+			t.Errorf("%s: %d %s", path, got.status, got.body)
+		}
+	}
+	free("anthropic/v1/messages/count_tokens", message("claude-haiku-4-5", "x"))
+	free("gemini/v1beta/models/gemini-2.5-flash:countTokens", contents("x"))
+	reranked := h.send(http.MethodPost, "/passthrough/cohere/v2/rerank", `{"model":"rerank-v3.5","query":"x","documents":["a","b"]}`)
+	if reranked.status != 200 || gjson.Get(reranked.body, "results.#").Int() != 2 {
+		t.Errorf("rerank: %d %s", reranked.status, reranked.body)
+	}
 }
 
 // The provider's own words pass, errors included.

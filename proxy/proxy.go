@@ -268,6 +268,7 @@ func (c *call) route() *llm.Error {
 		return err
 	}
 	c.pin()
+	q.Passes = c.passes
 	g.describe(&c.body, &c.prompt, q, c.caller, c.start)
 	if err := g.Table(c.caller).Decide(q, &c.decision); err != nil {
 		return c.inCallersWords(err)

@@ -54,7 +54,10 @@ func stage(r llm.Reason) int8 {
 func (c *choice) weigh(n *node, strict bool) option {
 	o := option{node: n}
 	q, m := c.query, n.target.Model
-	dialect := n.target.Account.Adapter.Dialect(q.Endpoint, n.target.Sent, q.Dialect)
+	dialect := q.Dialect
+	if !q.Passes {
+		dialect = n.target.Account.Adapter.Dialect(q.Endpoint, n.target.Sent, q.Dialect)
+	}
 	// Its maker's own interface is the best one to a model, whatever it speaks. What is
 	// documented of fields is of OpenAI's chat: others reach their own kind as they are.
 	native := dialect == q.Dialect && dialect != llm.DialectOpenAI || q.Endpoint != llm.EndpointChat

@@ -216,6 +216,10 @@ func Inert(field string, value []byte) bool {
 		return v == "true"
 	case "logit_bias", "metadata":
 		return v == "{}"
+	case "verbosity":
+		return v == `"medium"`
+	case "top_logprobs":
+		return v == "0"
 	case "stop", "tools", "functions":
 		return v == "[]"
 	case "service_tier":

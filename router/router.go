@@ -78,6 +78,7 @@ type Query struct {
 	Needs       Needs
 	Fields      []string // top-level fields that the request carries, but those that Inert reports; valid during Decide only
 	HabitModel  string   // the tenant's most used named model of the last 30 days, as baseline of auto; empty: unknown
+	Passes      bool     // it goes to its provider's own API, as it stands
 	Dry         bool     // a dry run: it takes no turn and no trial call
 	Tenant      string   // slug, which prices may depend on
 	Policy      *tenancy.Policy
