@@ -33,12 +33,25 @@ func (b *body) anthropicMember(m *jsonscan.Member) *llm.Error {
 		if t := gjson.GetBytes(m.Value, "type").Str; t != "disabled" {
 			b.ask("reasoning_effort", m.Value)
 		}
+	case "context_management":
+		if edits(m.Value) {
+			b.ask(name, m.Value)
+		}
 	case "output_config", "output_format":
 		b.readOutputConfig(m.Value)
 	default:
 		b.ask(name, m.Value)
 	}
 	return nil
+}
+
+// edits reports whether a context_management changes what the model reads: keeping all
+// thinking does not (https://platform.claude.com/docs/en/build-with-claude/context-editing).
+func edits(value []byte) (some bool) {
+	for _, e := range gjson.GetBytes(value, "edits").Array() {
+		some = some || e.Get("type").Str != "clear_thinking_20251015" || e.Get("keep").Str != "all"
+	}
+	return some
 }
 
 // readOutputConfig reads the shape and the effort that an answer is to have:

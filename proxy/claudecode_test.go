@@ -107,7 +107,7 @@ func TestClaudeCode(t *testing.T) {
 		{name: "openai", model: "openai/gpt-4o", small: "openai/gpt-4o-mini"},
 		{name: "thinking", model: "openai/gpt-5-mini", small: "openai/gpt-5-nano"},
 		{name: "responses", model: "openai/gpt-5-pro", small: "openai/gpt-5-pro"},
-		{name: "gemini", model: "gemini/gemini-2.5-pro", small: "gemini/gemini-2.5-flash", lacks: "edits"},
+		{name: "gemini", model: "gemini/gemini-2.5-pro", small: "gemini/gemini-2.5-flash"},
 		{name: "bedrock", model: "bedrock/us.anthropic.claude-haiku-4-5-20251001-v1:0", small: "bedrock/us.anthropic.claude-haiku-4-5-20251001-v1:0"},
 		{name: "nova", model: "bedrock/amazon.nova-pro-v1:0", small: "bedrock/amazon.nova-lite-v1:0", lacks: "thinking edits"},
 		{name: "vertex", model: "vertex/claude-sonnet-4-5", small: "vertex/gemini-2.5-flash"},

@@ -194,7 +194,7 @@ func (h *harness) listen() {
 		h.Fatal(err)
 	}
 	server := &fasthttp.Server{
-		CloseOnShutdown: true, NoDefaultContentType: true, Logger: silent{},
+		CloseOnShutdown: true, DisablePreParseMultipartForm: true, NoDefaultContentType: true, Logger: silent{},
 		Handler: func(ctx *fasthttp.RequestCtx) {
 			defer proxy.Survive(ctx, slog.New(slog.DiscardHandler))
 			if !h.gateway.Handle(ctx) {

@@ -151,7 +151,7 @@ func wav(seconds int) []byte {
 	const rate = 8000
 	size := seconds * rate
 	h := append([]byte(nil), "RIFF"...)
-	h = binary.LittleEndian.AppendUint32(h, uint32(36+size)) //nolint:gosec // small
+	h = binary.LittleEndian.AppendUint32(h, uint32(36+size))
 	h = append(h, "WAVEfmt "...)
 	h = binary.LittleEndian.AppendUint32(h, 16)
 	for _, v := range []uint16{1, 1} {
@@ -163,7 +163,7 @@ func wav(seconds int) []byte {
 		h = binary.LittleEndian.AppendUint16(h, v)
 	}
 	h = append(h, "data"...)
-	h = binary.LittleEndian.AppendUint32(h, uint32(size)) //nolint:gosec // small
+	h = binary.LittleEndian.AppendUint32(h, uint32(size))
 	return append(h, bytes.Repeat([]byte("\r\n\x80-"), size/4)...)
 }
 

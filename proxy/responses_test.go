@@ -87,6 +87,16 @@ func TestPreviousResponse(t *testing.T) {
 	}
 }
 
+// Where the model's own provider is not there, the field is refused by its name: by the
+// gateway, or by a provider that has the API and does not know the response.
+func TestPreviousResponseElsewhere(t *testing.T) {
+	h := newHarness(t, setup{kinds: []string{"openrouter", "groq"}})
+	got := h.responses(`{"model":"gpt-4o-mini","input":"and then","previous_response_id":"resp_1"}`)
+	if got.status != 400 || gjson.Get(got.body, "error.param").Str != "previous_response_id" {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+}
+
 // What a translation cannot keep is refused, by the name of its field.
 func TestResponsesInexpressible(t *testing.T) {
 	h := newHarness(t, setup{kinds: []string{"anthropic", "gemini", "bedrock", "cohere", "mistral"}})
