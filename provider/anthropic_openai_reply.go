@@ -531,6 +531,10 @@ func (a *anthropicAnswer) appendUsage(dst []byte, output int64) []byte {
 	number(`,"cache_creation_input_tokens":`, u.CacheWrite5m+u.CacheWrite1h)
 	number(`,"cache_read_input_tokens":`, u.CacheRead+u.AudioCached+u.ImageCached)
 	number(`,"output_tokens":`, output)
+	if u.Reasoning > 0 {
+		number(`,"output_tokens_details":{"thinking_tokens":`, u.Reasoning)
+		dst = append(dst, '}')
+	}
 	switch a.meter.reading.Tier {
 	case "default":
 		dst = append(dst, `,"service_tier":"standard"`...)

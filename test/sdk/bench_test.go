@@ -18,17 +18,18 @@ import (
 // How long things may take on a loaded machine before they count as hanging.
 const (
 	buildTime = 8 * time.Minute // all the builds at once, every cache empty
-	runTime   = 2 * time.Minute // one SDK over all exchanges, each call bounded by its own 20 s
+	runTime   = 3 * time.Minute // one SDK over all exchanges, each call bounded by its own 20 s
 	startTime = 30 * time.Second
 )
 
 // bench is the programs under test, built, and the servers that are running.
 type bench struct {
-	traffic string // the folder of the recorded exchanges
-	bin     string // what was built
-	node    string // the SDKs' npm packages beside the scripts that use them
-	replay  string // URL of the recorded provider
-	gateway string // URL
+	traffic string            // the folder of the recorded exchanges
+	bin     string            // what was built
+	node    string            // the SDKs' npm packages beside the scripts that use them
+	replay  string            // URL of the recorded provider
+	control map[string]string // URLs of those that providers of the gateway have to themselves, by provider
+	gateway string            // URL
 	key     string
 }
 
@@ -42,9 +43,15 @@ func newBench(t *testing.T) *bench {
 		}
 	}
 	b.build(t)
-	b.replay = start(t, b.program("replay", "-addr", "127.0.0.1:0", "-data", b.exchanges()), "on http://", false)
+	b.replay = b.startReplay(t)
 	b.startGateway(t)
 	return b
+}
+
+// startReplay starts a recorded provider and returns its URL.
+func (b *bench) startReplay(t *testing.T) string {
+	t.Helper()
+	return start(t, b.program("replay", "-addr", "127.0.0.1:0", "-data", b.exchanges()), "on http://", false)
 }
 
 // traffic returns the folder of recorded exchanges.
@@ -134,8 +141,12 @@ func copyFile(t *testing.T, from, to string) {
 	}
 }
 
-// startGateway starts the gateway with two providers: openai is the recorded one,
-// and soft the same behind a connection that never breaks but only ends.
+// soft begins the names of providers whose connection never breaks but only ends.
+const soft = "soft-"
+
+// startGateway starts the gateway with a provider of each dialect, and a soft one of
+// each. All have recordings of their own, so that they can be at fault by themselves.
+// The provider chat serves those of openai and knows OpenAI's chat alone.
 func (b *bench) startGateway(t *testing.T) {
 	t.Helper()
 	dir := t.TempDir()
@@ -143,11 +154,14 @@ func (b *bench) startGateway(t *testing.T) {
 	config := fmt.Sprintf(`server: {listen: "127.0.0.1:0"}
 store: {driver: sqlite, path: %q}
 providers:
-  - {name: openai, kind: openai, base_url: %q, api_keys: [sk-recorded]}
-  - {name: soft, kind: openai, base_url: %q, api_keys: [sk-recorded]}
-  - {name: anthropic, kind: anthropic, base_url: %q, api_keys: [sk-recorded]}
-  - {name: gemini, kind: gemini, base_url: %q, api_keys: [sk-recorded]}
-`, filepath.Join(dir, "data"), b.replay+"/v1", softEnds(t, b.replay)+"/v1", b.replay, b.replay)
+`, filepath.Join(dir, "data"))
+	b.control = map[string]string{}
+	for _, kind := range []string{"openai", "anthropic", "gemini"} {
+		path := map[string]string{"openai": "/v1"}[kind]
+		b.control[kind], b.control[soft+kind] = b.startReplay(t), b.startReplay(t)
+		config += account(kind, kind, b.control[kind]+path) + account(soft+kind, kind, softEnds(t, b.control[soft+kind])+path)
+	}
+	config += account("chat", "compatible", b.control["openai"]+"/v1")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -166,6 +180,11 @@ providers:
 	b.gateway = start(t, b.halfpenny("serve", "--config", file), `"msg":"serving","listen":"`, true)
 }
 
+// account is a line of the gateway's list of providers.
+func account(name, kind, base string) string {
+	return fmt.Sprintf("  - {name: %s, kind: %s, base_url: %q, api_keys: [sk-recorded]}\n", name, kind, base)
+}
+
 // halfpenny is the gateway's program in an environment that configures nothing.
 func (b *bench) halfpenny(args ...string) *exec.Cmd {
 	c := b.program("halfpenny", args...)
@@ -177,10 +196,10 @@ func (b *bench) halfpenny(args ...string) *exec.Cmd {
 	return c
 }
 
-// disarm takes back a fault that no request has met.
-func (b *bench) disarm(t *testing.T) {
+// disarm takes back a fault of a provider that no request has met.
+func (b *bench) disarm(t *testing.T, provider string) {
 	t.Helper()
-	resp, err := http.Post(b.replay+"/__fault", "application/json", strings.NewReader(`{"Next":0,"Fault":""}`))
+	resp, err := http.Post(b.control[provider]+"/__fault", "application/json", strings.NewReader(`{"Next":0,"Fault":""}`))
 	if err != nil {
 		t.Fatal(err)
 	}
