@@ -68,11 +68,7 @@ func errorBody(d llm.Dialect, requestID string, err *llm.Error) []byte {
 	case llm.DialectAnthropic:
 		v = map[string]any{"type": "error", "request_id": requestID, "error": map[string]any{"type": anthropicType(err.Status), "message": err.Message}}
 	case llm.DialectGemini:
-		inner := map[string]any{"code": err.Status, "message": err.Message, "status": geminiStatus(err.Status)}
-		if err.RetryAfter > 0 {
-			inner["details"] = []any{map[string]any{"@type": retryInfo, "retryDelay": strconv.FormatFloat(err.RetryAfter.Seconds(), 'f', -1, 64) + "s"}}
-		}
-		v = map[string]any{"error": inner}
+		v = map[string]any{"error": map[string]any{"code": err.Status, "message": err.Message, "status": geminiStatus(err.Status)}}
 	default:
 		v = map[string]any{"error": map[string]any{"message": err.Message, "type": openaiType(err), "param": orNull(err.Param), "code": orNull(err.Code)}}
 	}
@@ -86,13 +82,6 @@ func responsesFailure(err *llm.Error) []byte {
 	b, _ := json.Marshal(map[string]any{"type": "error", "code": orNull(err.Code), "message": err.Message, "param": orNull(err.Param), "sequence_number": 0})
 	return b
 }
-
-// retryInfo is where Google's errors say how long to wait; its clients do not look at
-// Retry-After: https://cloud.google.com/apis/design/errors#error_details.
-const (
-	retryInfo  = "type.googleapis.com/google.rpc.RetryInfo"
-	retryDelay = `details.#(@type=="` + retryInfo + `").retryDelay`
-)
 
 func orNull(s string) any {
 	if s == "" {
@@ -174,15 +163,6 @@ func upstreamError(status int, header http.Header, body []byte) *llm.Error {
 		inner = root
 	}
 	e.Type, e.Code, e.Param = inner.Get("type").String(), inner.Get("code").String(), inner.Get("param").String()
-	if word := inner.Get("status"); word.Type == gjson.String { // Google's, whose code is the status once more
-		e.Code = strings.ToLower(word.Str)
-		if word.Str == "RESOURCE_EXHAUSTED" {
-			e.Code = "rate_limit_exceeded"
-		}
-		if wait, err := time.ParseDuration(inner.Get(retryDelay).Str); err == nil && e.RetryAfter == 0 {
-			e.RetryAfter = max(0, wait)
-		}
-	}
 	for _, path := range []string{"message", "detail", "msg"} {
 		if m := inner.Get(path); e.Message == "" && m.Exists() {
 			e.Message = m.String()

@@ -8,7 +8,6 @@ import (
 
 	"github.com/tidwall/gjson"
 
-	"github.com/generic-corp/halfpenny/internal/fakellm"
 	"github.com/generic-corp/halfpenny/llm"
 )
 
@@ -114,22 +113,5 @@ func TestGeminiCountsAndLists(t *testing.T) {
 	}
 	if len(h.upstream.Requests()) != 0 {
 		t.Error("the provider was asked")
-	}
-}
-
-// How long Google asks to wait stands in the body, where its clients look for it too.
-func TestGeminiRetryInfo(t *testing.T) {
-	h := newHarness(t, setup{kinds: []string{"gemini"}})
-	body := `{"error":{"code":429,"message":"slow","status":"RESOURCE_EXHAUSTED","details":[{"@type":"type.googleapis.com/google.rpc.QuotaFailure"},{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"2.5s"}]}}`
-	for range 2 {
-		h.upstream.Enqueue("gemini", fakellm.Script{Status: 429, Body: []byte(body)})
-	}
-	got := h.gemini("gemini-2.5-flash", "generateContent", contents("x"))
-	if got.status != 429 || got.header.Get("Retry-After") != "3" || gjson.Get(got.body, "error.details.0.retryDelay").Str != "2.5s" {
-		t.Errorf("%d %v %s", got.status, got.header, got.body)
-	}
-	chat := h.post(ask("gemini-2.5-flash", "x"))
-	if chat.status != 429 || chat.header.Get("Retry-After") != "3" || gjson.Get(chat.body, "error.code").Str != "rate_limit_exceeded" {
-		t.Errorf("%d %v %s", chat.status, chat.header, chat.body)
 	}
 }

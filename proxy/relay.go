@@ -27,7 +27,6 @@ type relay struct {
 	annotate bool // the usage chunk carries cost and route
 	array    bool // events go down as the elements of a JSON array
 	elements int  // that went down
-	restRead bool // what was left at the end was metered
 	raw      bool // not a stream of events: audio, or too large to be held
 	buf      *[]byte
 	out      []byte // events that a filter wrote
@@ -57,40 +56,15 @@ func (a *attempt) stream(resp *http.Response) (bool, *llm.Error) {
 	for len(r.ready) == 0 && r.err == nil {
 		r.read()
 	}
-	switch eof := errors.Is(r.err, io.EOF); {
-	case r.err != nil && !eof:
+	if len(r.ready) == 0 && len(r.frames.Rest()) == 0 || r.err != nil && !errors.Is(r.err, io.EOF) {
 		bufPool.Put(r.buf)
-		return a.unanswered(r.err)
-	case eof && len(r.ready) == 0 && !r.tells():
-		bufPool.Put(r.buf)
-		if len(r.frames.Rest()) == 0 {
+		if errors.Is(r.err, io.EOF) {
 			return a.malformed("an empty stream")
 		}
-		return a.unanswered(io.ErrUnexpectedEOF)
+		return a.unanswered(r.err)
 	}
 	r.start(resp)
 	return true, nil
-}
-
-// tells reports whether a stream that has ended without a whole event says something
-// nevertheless: in an event without its blank line.
-func (r *relay) tells() bool {
-	r.meterRest()
-	reading := r.meter.Reading()
-	return reading.Failed || reading.Done || reading.Finished
-}
-
-// meterRest reads what is left of a stream as its last event, once.
-func (r *relay) meterRest() []byte {
-	if !r.frames.ServerSent() { // what is left is no event
-		return nil
-	}
-	rest := r.frames.Rest()
-	if len(rest) > 0 && !r.restRead {
-		r.restRead = true
-		r.meter.Event(provider.Data(nil, rest))
-	}
-	return rest
 }
 
 // untouched reports whether replies pass byte for byte.
@@ -263,9 +237,12 @@ func (r *relay) conclude() (last []byte, err error) {
 		r.done(llm.OutcomeOK)
 		return nil, nil
 	}
-	var rest []byte
-	if eof {
-		rest = r.meterRest()
+	rest := r.frames.Rest()
+	if !r.frames.ServerSent() { // what is left is no event
+		rest = nil
+	}
+	if eof && len(rest) > 0 {
+		r.meter.Event(provider.Data(nil, rest))
 	}
 	reading := r.meter.Reading()
 	switch {
