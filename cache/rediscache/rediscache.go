@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/generic-corp/halfpenny/cache"
+	"github.com/generic-corp/halfpenny/internal/breaker"
 )
 
 // timeout is how long a reply may be held up by one call to Redis.
@@ -36,9 +37,9 @@ type Options struct {
 // or was let go. It is safe for concurrent use.
 type Store struct {
 	o       Options
-	timeout time.Duration // of one call
-	reads   breaker       // apart: a full or read-only Redis still answers
-	writes  breaker
+	timeout time.Duration   // of one call
+	reads   breaker.Breaker // apart: a full or read-only Redis still answers
+	writes  breaker.Breaker
 }
 
 var _ cache.Store = (*Store)(nil)
@@ -68,7 +69,7 @@ func (s *Store) Get(ctx context.Context, key cache.Key) (*cache.Entry, bool) {
 // one call may take.
 func (s *Store) Put(ctx context.Context, key cache.Key, e *cache.Entry) {
 	s.o.Local.Put(ctx, key, e)
-	if !s.writes.tries(time.Now()) {
+	if !s.writes.Tries(time.Now()) {
 		return
 	}
 	bounded, cancel := context.WithTimeout(ctx, s.timeout)
@@ -89,7 +90,7 @@ func (s *Store) write(ctx context.Context, key cache.Key, e *cache.Entry) error 
 // read returns the value of a key, and of one that is too large only the beginning,
 // which does not open; empty is a miss.
 func (s *Store) read(ctx context.Context, key cache.Key) []byte {
-	if !s.reads.tries(time.Now()) {
+	if !s.reads.Tries(time.Now()) {
 		return nil
 	}
 	bounded, cancel := context.WithTimeout(ctx, s.timeout)
@@ -127,9 +128,9 @@ func (s *Store) name(key cache.Key) string { return s.o.Prefix + "cache:" + key.
 // Degraded says what is wrong with Redis, as the last calls found it, or nothing: "".
 func (s *Store) Degraded() string {
 	switch {
-	case s.reads.failing.Load():
+	case s.reads.Failing():
 		return "redis does not answer; replies are cached in each process"
-	case s.writes.failing.Load():
+	case s.writes.Failing():
 		return "redis does not take replies; they are cached in each process"
 	}
 	return ""
@@ -137,14 +138,14 @@ func (s *Store) Degraded() string {
 
 // note tells the breaker how a call went, and the log when that is news. A caller
 // that left says nothing of Redis.
-func (s *Store) note(ctx context.Context, b *breaker, what string, err error) {
+func (s *Store) note(ctx context.Context, b *breaker.Breaker, what string, err error) {
 	switch {
 	case err == nil:
-		if b.succeeded() {
+		if b.Succeeded() {
 			s.o.Log.Info("the cache in redis works again", "call", what)
 		}
 	case ctx.Err() == nil:
-		if b.failed(time.Now()) {
+		if b.Failed(time.Now()) {
 			s.o.Log.Error("the cache in redis fails; replies are cached in each process", "call", what, "error", err)
 		}
 	}

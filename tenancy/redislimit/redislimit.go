@@ -7,20 +7,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/generic-corp/halfpenny/internal/breaker"
 	"github.com/generic-corp/halfpenny/tenancy"
 )
 
-const (
-	timeout = 100 * time.Millisecond
-	// trip is how many calls in a row must fail before Redis is left alone for rest.
-	trip = 3
-	rest = time.Second
-)
+const timeout = 100 * time.Millisecond
 
 // take counts a request unless the limit is reached: KEYS[1] the counter, ARGV the
 // limit, the window in milliseconds, and 0 to look only. It answers {allowed, used,
@@ -48,7 +43,7 @@ type Limiter struct {
 	timeout time.Duration // of one call
 	local   *tenancy.LocalLimiter
 	log     *slog.Logger
-	state   breaker
+	state   breaker.Breaker
 }
 
 var _ tenancy.Limiter = (*Limiter)(nil)
@@ -91,7 +86,7 @@ func (l *Limiter) ask(ctx context.Context, tenantID string, limit int64, count i
 	if limit <= 0 {
 		return tenancy.Quota{Allowed: true}, nil
 	}
-	if !l.state.tries(time.Now()) {
+	if !l.state.Tries(time.Now()) {
 		return fallback(ctx, tenantID, limit)
 	}
 	q, err := l.run(ctx, tenantID, limit, count)
@@ -123,7 +118,7 @@ func (l *Limiter) key(tenantID string) string { return l.prefix + "{" + tenantID
 
 // Degraded says what is wrong with Redis, or nothing: "".
 func (l *Limiter) Degraded() string {
-	if l.state.failing.Load() {
+	if l.state.Failing() {
 		return "redis does not answer; request limits are counted in each process"
 	}
 	return ""
@@ -132,7 +127,7 @@ func (l *Limiter) Degraded() string {
 // Run asks Redis once a second whether it is there, until ctx ends, so that
 // Degraded is right even while no request comes.
 func (l *Limiter) Run(ctx context.Context) {
-	tick := time.NewTicker(rest)
+	tick := time.NewTicker(breaker.Rest)
 	defer tick.Stop()
 	for {
 		l.probe(ctx)
@@ -155,47 +150,12 @@ func (l *Limiter) probe(ctx context.Context) {
 func (l *Limiter) note(ctx context.Context, err error) {
 	switch {
 	case err == nil:
-		if l.state.succeeded() {
+		if l.state.Succeeded() {
 			l.log.Info("redis answers again")
 		}
 	case ctx.Err() == nil:
-		if l.state.failed(time.Now()) {
+		if l.state.Failed(time.Now()) {
 			l.log.Error("redis does not answer; request limits are counted in each process", "error", err)
 		}
 	}
-}
-
-// breaker leaves Redis alone for a while after it failed trip times in a row.
-type breaker struct {
-	failures atomic.Int64
-	until    atomic.Int64 // unix nanoseconds; 0: closed
-	failing  atomic.Bool  // the last call failed
-}
-
-// tries reports whether a call may be made; while the breaker is open, one caller
-// in each rest period may.
-func (b *breaker) tries(now time.Time) bool {
-	until := b.until.Load()
-	if until == 0 {
-		return true
-	}
-	return now.UnixNano() >= until && b.until.CompareAndSwap(until, now.Add(rest).UnixNano())
-}
-
-// succeeded closes the breaker and reports whether the call before had failed.
-func (b *breaker) succeeded() bool {
-	if !b.failing.Load() {
-		return false
-	}
-	b.failures.Store(0)
-	b.until.Store(0)
-	return b.failing.Swap(false)
-}
-
-// failed counts a failure and reports whether the call before had succeeded.
-func (b *breaker) failed(now time.Time) bool {
-	if b.failures.Add(1) >= trip {
-		b.until.Store(now.Add(rest).UnixNano())
-	}
-	return !b.failing.Swap(true)
 }
