@@ -17,6 +17,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/generic-corp/halfpenny/cache"
+	"github.com/generic-corp/halfpenny/internal/breaker"
 	"github.com/generic-corp/halfpenny/llm"
 )
 
@@ -209,7 +210,7 @@ func TestForeignValues(t *testing.T) {
 	client.Del(ctx, s.name(key))
 	client.LPush(ctx, s.name(key), "a list")
 	lists := fresh()
-	for range 2 * trip {
+	for range 2 * breaker.Trip {
 		expect(t, lists, key, nil)
 	}
 	if why := lists.Degraded(); why != "" {
@@ -270,7 +271,7 @@ func TestOutage(t *testing.T) {
 	if err := server.Restart(); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(rest + 50*time.Millisecond)
+	time.Sleep(breaker.Rest + 50*time.Millisecond)
 	expect(t, s, keyOf("a", "never"), nil)
 	s.Put(t.Context(), keyOf("a", "after"), during)
 	if why := s.Degraded(); why != "" {
@@ -286,7 +287,7 @@ func TestFullRedis(t *testing.T) {
 	want := reply("the answer", time.Hour)
 	replica(client, "t:").Put(t.Context(), keyOf("a", "x"), want)
 	s := replica(full{client}, "t:")
-	for range 2 * trip {
+	for range 2 * breaker.Trip {
 		s.Put(t.Context(), keyOf("a", "y"), want)
 	}
 	if why := s.Degraded(); !strings.Contains(why, "does not take") {
@@ -330,7 +331,7 @@ func TestLeavingCallerDoesNotTrip(t *testing.T) {
 	s := replica(shortTimeouts(t, server.Addr()), "t:")
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
-	for range 2 * trip {
+	for range 2 * breaker.Trip {
 		if _, ok := s.Get(gone, keyOf("a", "x")); ok {
 			t.Error("a hit out of nothing")
 		}

@@ -13,6 +13,8 @@ import (
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
+
+	"github.com/generic-corp/halfpenny/internal/breaker"
 )
 
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
@@ -154,7 +156,7 @@ func TestOutage(t *testing.T) {
 	if err := server.Restart(); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(rest + 50*time.Millisecond)
+	time.Sleep(breaker.Rest + 50*time.Millisecond)
 	take(true)
 	if why := l.Degraded(); why != "" {
 		t.Error(why)
