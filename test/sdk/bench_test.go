@@ -13,14 +13,12 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	programs "github.com/generic-corp/halfpenny/test/internal/bench"
 )
 
-// How long things may take on a loaded machine before they count as hanging.
-const (
-	buildTime = 8 * time.Minute // all the builds at once, every cache empty
-	runTime   = 3 * time.Minute // one SDK over all exchanges, each call bounded by its own 20 s
-	startTime = 30 * time.Second
-)
+// runTime is how long one SDK may take over all exchanges, each call bounded by its own 20 s.
+const runTime = 3 * time.Minute
 
 // bench is the programs under test, built, and the servers that are running.
 type bench struct {
@@ -36,10 +34,10 @@ type bench struct {
 // newBench builds everything and starts the provider and the gateway before it.
 func newBench(t *testing.T) *bench {
 	t.Helper()
-	b := &bench{traffic: traffic(t), bin: t.TempDir(), node: t.TempDir()}
+	b := &bench{traffic: programs.Traffic(t), bin: t.TempDir(), node: t.TempDir()}
 	for _, tool := range []string{"node", "npm", "python3"} {
 		if _, err := exec.LookPath(tool); err != nil {
-			missing(t, err)
+			programs.Missing(t, err)
 		}
 	}
 	b.build(t)
@@ -51,33 +49,7 @@ func newBench(t *testing.T) *bench {
 // startReplay starts a recorded provider and returns its URL.
 func (b *bench) startReplay(t *testing.T) string {
 	t.Helper()
-	return start(t, b.program("replay", "-addr", "127.0.0.1:0", "-data", b.exchanges()), "on http://", false)
-}
-
-// traffic returns the folder of recorded exchanges.
-func traffic(t *testing.T) string {
-	t.Helper()
-	shared := os.Getenv("HALFPENNY_SHARED")
-	if shared == "" {
-		shared = "../../../shared"
-	}
-	dir, err := filepath.Abs(filepath.Join(shared, "traffic"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(filepath.Join(dir, "exchanges.jsonl")); err != nil {
-		missing(t, "no recorded traffic: ", err)
-	}
-	return dir
-}
-
-// missing skips a test that lacks something it needs; in CI it fails it.
-func missing(t *testing.T, what ...any) {
-	t.Helper()
-	if os.Getenv("CI") != "" {
-		t.Fatal(what...)
-	}
-	t.Skip(what...)
+	return programs.Start(t, b.program("replay", "-addr", "127.0.0.1:0", "-data", b.exchanges()), "on http://", false)
 }
 
 func (b *bench) exchanges() string { return filepath.Join(b.traffic, "exchanges.jsonl") }
@@ -95,7 +67,7 @@ func (b *bench) build(t *testing.T) {
 		copyFile(t, filepath.Join(b.traffic, "sdk", "node", name), filepath.Join(b.node, name))
 	}
 	gateway := []string{"build", "-buildvcs=false", "-o", filepath.Join(b.bin, "halfpenny")}
-	if raced {
+	if programs.Raced {
 		gateway = append(gateway, "-race")
 	}
 	npm := exec.Command("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline")
@@ -106,19 +78,19 @@ func (b *bench) build(t *testing.T) {
 		b.foreign("sdkrun", filepath.Join("sdk", "go")),
 		npm,
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), buildTime)
+	ctx, cancel := context.WithTimeout(t.Context(), programs.BuildTime)
 	defer cancel()
 	failed := make([]error, len(steps))
 	var all sync.WaitGroup
 	for i, step := range steps {
-		all.Go(func() { _, failed[i] = output(ctx, step) })
+		all.Go(func() { _, failed[i] = programs.Output(ctx, step) })
 	}
 	all.Wait()
 	if err := errors.Join(failed[:2]...); err != nil {
 		t.Fatal(err)
 	}
 	if err := errors.Join(failed[2:]...); err != nil { // these need the package registries
-		missing(t, err)
+		programs.Missing(t, err)
 	}
 }
 
@@ -166,9 +138,9 @@ providers:
 		t.Fatal(err)
 	}
 	create := b.halfpenny("tenant", "create", "--config", file, "--slug", "sdk", "--admin-email", "sdk@example.com", "--plan", "enterprise")
-	ctx, cancel := context.WithTimeout(t.Context(), startTime)
+	ctx, cancel := context.WithTimeout(t.Context(), programs.StartTime)
 	defer cancel()
-	made, err := output(ctx, create)
+	made, err := programs.Output(ctx, create)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,7 +149,7 @@ providers:
 		t.Fatalf("tenant create printed no key: %v: %s", err, made)
 	}
 	b.key = tenant.APIKey
-	b.gateway = start(t, b.halfpenny("serve", "--config", file), `"msg":"serving","listen":"`, true)
+	b.gateway = programs.Start(t, b.halfpenny("serve", "--config", file), `"msg":"serving","listen":"`, true)
 }
 
 // account is a line of the gateway's list of providers.
@@ -185,15 +157,8 @@ func account(name, kind, base string) string {
 	return fmt.Sprintf("  - {name: %s, kind: %s, base_url: %q, api_keys: [sk-recorded]}\n", name, kind, base)
 }
 
-// halfpenny is the gateway's program in an environment that configures nothing.
 func (b *bench) halfpenny(args ...string) *exec.Cmd {
-	c := b.program("halfpenny", args...)
-	for _, v := range os.Environ() {
-		if !strings.HasPrefix(v, "HALFPENNY_") {
-			c.Env = append(c.Env, v)
-		}
-	}
-	return c
+	return programs.Unconfigured(b.program("halfpenny", args...))
 }
 
 // disarm takes back a fault of a provider that no request has met.

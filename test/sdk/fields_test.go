@@ -15,6 +15,8 @@ import (
 	"testing"
 
 	"github.com/generic-corp/halfpenny/provider"
+
+	programs "github.com/generic-corp/halfpenny/test/internal/bench"
 )
 
 // readByTheGateway are the fields that need no word of a provider.
@@ -65,9 +67,9 @@ func (b *bench) goFields(t *testing.T) (names []string) {
 	list := exec.Command("go", "list", "-m", "-json", "github.com/openai/openai-go/v3")
 	list.Dir = filepath.Join(b.traffic, "sdk", "go")
 	list.Env = append(os.Environ(), "GOWORK=off")
-	ctx, cancel := context.WithTimeout(t.Context(), startTime)
+	ctx, cancel := context.WithTimeout(t.Context(), programs.StartTime)
 	defer cancel()
-	out, err := output(ctx, list)
+	out, err := programs.Output(ctx, list)
 	if err != nil {
 		t.Fatal(err)
 	}

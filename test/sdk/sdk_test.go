@@ -15,6 +15,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	programs "github.com/generic-corp/halfpenny/test/internal/bench"
 )
 
 // An app moves to the gateway by its base URL alone, so every official client has
@@ -155,11 +157,11 @@ func counted(t *testing.T, out []byte) (counts map[string]int, differs map[strin
 }
 
 // run runs programs at the same time and returns what the first one printed.
-func (b *bench) run(t *testing.T, programs ...*exec.Cmd) []byte {
+func (b *bench) run(t *testing.T, commands ...*exec.Cmd) []byte {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), runTime)
 	defer cancel()
-	outs, failed := outputs(ctx, programs)
+	outs, failed := outputs(ctx, commands)
 	if err := errors.Join(failed...); err != nil {
 		t.Fatal(err)
 	}
@@ -167,11 +169,11 @@ func (b *bench) run(t *testing.T, programs ...*exec.Cmd) []byte {
 }
 
 // outputs runs programs at the same time.
-func outputs(ctx context.Context, programs []*exec.Cmd) (outs [][]byte, failed []error) {
-	outs, failed = make([][]byte, len(programs)), make([]error, len(programs))
+func outputs(ctx context.Context, commands []*exec.Cmd) (outs [][]byte, failed []error) {
+	outs, failed = make([][]byte, len(commands)), make([]error, len(commands))
 	var all sync.WaitGroup
-	for i, c := range programs {
-		all.Go(func() { outs[i], failed[i] = output(ctx, c) })
+	for i, c := range commands {
+		all.Go(func() { outs[i], failed[i] = programs.Output(ctx, c) })
 	}
 	all.Wait()
 	return outs, failed

@@ -21,8 +21,8 @@ import (
 
 // How long things may take on a loaded machine before they count as hanging.
 const (
-	buildTime = 8 * time.Minute // every cache empty
-	startTime = 30 * time.Second
+	BuildTime = 8 * time.Minute // all the builds of a test at once, every cache empty
+	StartTime = 30 * time.Second
 )
 
 // Bench is the running programs. All of it ends with the test.
@@ -80,10 +80,11 @@ func (b *Bench) Exchanges() string { return filepath.Join(b.Traffic, "exchanges.
 func (b *Bench) Expected() string { return filepath.Join(b.Traffic, "expected.jsonl") }
 
 func (b *Bench) program(name string, args ...string) *exec.Cmd {
-	return command(filepath.Join(b.bin, name), args...)
+	return Command(filepath.Join(b.bin, name), args...)
 }
 
-func command(name string, args ...string) *exec.Cmd {
+// Command is a program that a test runs.
+func Command(name string, args ...string) *exec.Cmd {
 	return exec.Command(name, args...) //nolint:gosec // G204: a test chooses what it runs
 }
 
@@ -91,14 +92,14 @@ func command(name string, args ...string) *exec.Cmd {
 func (b *Bench) build(t *testing.T) {
 	t.Helper()
 	args := []string{"build", "-buildvcs=false", "-o", filepath.Join(b.bin, "halfpenny")}
-	if raced {
+	if Raced {
 		args = append(args, "-race")
 	}
-	gateway := command("go", append(args, "github.com/generic-corp/halfpenny/cmd/halfpenny")...)
-	replay := command("go", "build", "-buildvcs=false", "-o", filepath.Join(b.bin, "replay"), ".")
+	gateway := Command("go", append(args, "github.com/generic-corp/halfpenny/cmd/halfpenny")...)
+	replay := Command("go", "build", "-buildvcs=false", "-o", filepath.Join(b.bin, "replay"), ".")
 	replay.Dir = filepath.Join(b.Traffic, "replay")
 	replay.Env = append(os.Environ(), "GOWORK=off")
-	ctx, cancel := context.WithTimeout(t.Context(), buildTime)
+	ctx, cancel := context.WithTimeout(t.Context(), BuildTime)
 	defer cancel()
 	var all sync.WaitGroup
 	var failed [2]error
@@ -119,7 +120,7 @@ func (b *Bench) startGateway(t *testing.T, providers string) {
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), startTime)
+	ctx, cancel := context.WithTimeout(t.Context(), StartTime)
 	defer cancel()
 	made, err := Output(ctx, b.halfpenny("tenant", "create", "--config", file, "--slug", "bench", "--admin-email", "bench@example.com", "--plan", "enterprise"))
 	if err != nil {
@@ -133,9 +134,12 @@ func (b *Bench) startGateway(t *testing.T, providers string) {
 	b.Gateway = Start(t, b.halfpenny("serve", "--config", file), `"msg":"serving","listen":"`, true)
 }
 
-// halfpenny is the gateway's program in an environment that configures nothing.
 func (b *Bench) halfpenny(args ...string) *exec.Cmd {
-	c := b.program("halfpenny", args...)
+	return Unconfigured(b.program("halfpenny", args...))
+}
+
+// Unconfigured takes what configures a gateway out of a program's environment.
+func Unconfigured(c *exec.Cmd) *exec.Cmd {
 	for _, v := range os.Environ() {
 		if !strings.HasPrefix(v, "HALFPENNY_") {
 			c.Env = append(c.Env, v)
@@ -180,7 +184,7 @@ func Start(t *testing.T, c *exec.Cmd, mark string, polite bool) string {
 	go func() { ended <- c.Wait() }()
 	t.Cleanup(func() { end(t, c, ended, name, polite) })
 	address := regexp.MustCompile(regexp.QuoteMeta(mark) + `([0-9.:]+)`)
-	for deadline := time.Now().Add(startTime); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(StartTime); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		printed, _ := os.ReadFile(name)
 		if m := address.FindSubmatch(printed); m != nil {
 			return "http://" + string(m[1])
@@ -207,7 +211,7 @@ func end(t *testing.T, c *exec.Cmd, ended <-chan error, log string, polite bool)
 	var err error
 	select {
 	case err = <-ended:
-	case <-time.After(startTime):
+	case <-time.After(StartTime):
 		_ = c.Process.Kill()
 		err = errors.Join(errors.New("did not end when it was told to"), <-ended)
 	}

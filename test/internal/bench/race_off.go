@@ -2,4 +2,5 @@
 
 package bench
 
-const raced = false
+// Raced has the gateway built with the race detector too.
+const Raced = false

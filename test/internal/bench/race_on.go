@@ -2,5 +2,5 @@
 
 package bench
 
-// raced has the gateway built with the race detector too.
-const raced = true
+// Raced has the gateway built with the race detector too.
+const Raced = true
