@@ -107,32 +107,44 @@ func (t *openaiAnthropic) Request(dst, src []byte) ([]byte, error) {
 // read finds the fields, refuses those that have no counterpart, and reads those
 // on which others depend.
 func (t *openaiAnthropic) read(src []byte) (*chatRequest, error) {
-	members, err := jsonscan.Members(nil, src)
+	fields, err := readFields(src, &t.call, anthropicObjects, anthropicRead, unexpressed)
 	if err != nil {
-		return nil, fmt.Errorf("cannot read the request: %w", err)
+		return nil, err
 	}
-	r := &chatRequest{fields: make(map[string][]byte, len(members)), model: t.call.Send, maxTokens: cmp.Or(t.call.MaxOutput, anthropicMaxOutput)}
-	for i := range members {
-		name, value := string(members[i].Name), members[i].Value
-		switch {
-		case string(value) == "null", t.drops(name):
-		case slices.Contains(anthropicObjects, name) && value[0] != '{':
-			return nil, unexpressed(name, "it must be an object")
-		case slices.Contains(anthropicRead, name) && name != FieldJSONSchema:
-			r.fields[name] = value
-		case !neutral(name, value):
-			return nil, unexpressed(name, "")
-		}
-	}
+	r := &chatRequest{fields: fields, model: t.call.Send, maxTokens: cmp.Or(t.call.MaxOutput, anthropicMaxOutput)}
 	if err := r.readMaxTokens(); err != nil {
 		return nil, err
 	}
 	return r, r.readThinking()
 }
 
+// readFields finds the fields of a chat request that are neither null nor for the
+// gateway, as they lie, among those that a translator reads. It refuses any other that
+// is not neutral, and those of objects that hold none.
+func readFields(src []byte, c *Call, objects, read []string, cannot func(field, reason string) error) (map[string][]byte, error) {
+	members, err := jsonscan.Members(nil, src)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the request: %w", err)
+	}
+	fields := make(map[string][]byte, len(members))
+	for i := range members {
+		name, value := string(members[i].Name), members[i].Value
+		switch {
+		case string(value) == "null", c.drops(name):
+		case slices.Contains(objects, name) && value[0] != '{':
+			return nil, cannot(name, "it must be an object")
+		case slices.Contains(read, name) && name != FieldJSONSchema:
+			fields[name] = value
+		case !neutral(name, value):
+			return nil, cannot(name, "")
+		}
+	}
+	return fields, nil
+}
+
 // drops reports whether a field is for the gateway.
-func (t *openaiAnthropic) drops(name string) bool {
-	return slices.ContainsFunc(t.call.Drop, func(m jsonscan.Member) bool { return string(m.Name) == name })
+func (c *Call) drops(name string) bool {
+	return slices.ContainsFunc(c.Drop, func(m jsonscan.Member) bool { return string(m.Name) == name })
 }
 
 // unexpressed is the error about a field; reason may be empty.

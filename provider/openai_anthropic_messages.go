@@ -411,21 +411,8 @@ func (c *conversation) toolCalls(v []byte) {
 }
 
 func (c *conversation) toolCall(field string, call []byte) {
-	function, id := member(call, "function"), callID(member(call, "id"))
-	if kind := member(call, "type"); kind != nil && string(kind) != `"function"` {
-		c.fail(field+".type", "only functions can be expressed")
-	}
-	if id == "" {
-		c.fail(field+".id", "it must be a string that is not empty")
-	}
-	name := member(function, "name")
-	if !isString(name) {
-		c.fail(field+".function.name", "it must be a string")
-		return
-	}
-	input, ok := arguments(member(function, "arguments"))
-	if !ok {
-		c.fail(field+".function.arguments", "it must be the JSON of an object")
+	id, name, input := readCall(call, callID, func(member, why string) { c.fail(field+member, why) })
+	if input == nil {
 		return
 	}
 	buf := c.to(inAssistant)
@@ -433,6 +420,29 @@ func (c *conversation) toolCall(field string, call []byte) {
 	*buf = append(appendMember(appendMember(*buf, "name", name), "input", input), '}')
 	c.cache(inAssistant, member(call, "cache_control"))
 	c.calls = append(c.calls, id)
+}
+
+// readCall reads a call of a function: its id by idOf, its name as it lies, and its
+// arguments. What cannot be expressed is refused; input is nil then, if nothing is to be written.
+func readCall(call []byte, idOf func([]byte) string, refuse func(member, why string)) (id string, name, input []byte) {
+	function := member(call, "function")
+	id, name = idOf(member(call, "id")), member(function, "name")
+	if kind := member(call, "type"); kind != nil && string(kind) != `"function"` {
+		refuse(".type", "only functions can be expressed")
+	}
+	if id == "" {
+		refuse(".id", "it must be a string that is not empty")
+	}
+	if !isString(name) {
+		refuse(".function.name", "it must be a string")
+		return id, name, nil
+	}
+	input, ok := arguments(member(function, "arguments"))
+	if !ok {
+		refuse(".function.arguments", "it must be the JSON of an object")
+		return id, name, nil
+	}
+	return id, name, input
 }
 
 // arguments reads the object in a string; none is an empty one.

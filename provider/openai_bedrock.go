@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -96,25 +95,13 @@ func (t *openaiBedrock) Request(dst, src []byte) ([]byte, error) {
 // read finds the fields, refuses those that have no counterpart, and reads those on
 // which others depend.
 func (t *openaiBedrock) read(src []byte) (*bedrockRequest, error) {
-	members, err := jsonscan.Members(nil, src)
+	fields, err := readFields(src, &t.call, anthropicObjects, bedrockRead, bedrockCannot)
 	if err != nil {
-		return nil, fmt.Errorf("cannot read the request: %w", err)
+		return nil, err
 	}
 	r := &bedrockRequest{claude: t.claude, nova: t.nova, chatRequest: chatRequest{
-		fields: make(map[string][]byte, len(members)), model: t.call.Send, maxTokens: cmp.Or(t.call.MaxOutput, anthropicMaxOutput),
+		fields: fields, model: t.call.Send, maxTokens: cmp.Or(t.call.MaxOutput, anthropicMaxOutput),
 	}}
-	for i := range members {
-		name, value := string(members[i].Name), members[i].Value
-		switch {
-		case string(value) == "null", t.drops(name):
-		case slices.Contains(anthropicObjects, name) && value[0] != '{':
-			return nil, bedrockCannot(name, "it must be an object")
-		case slices.Contains(bedrockRead, name) && name != FieldJSONSchema:
-			r.fields[name] = value
-		case !neutral(name, value):
-			return nil, bedrockCannot(name, "")
-		}
-	}
 	if err := r.checkStream(); err != nil {
 		return nil, err
 	}

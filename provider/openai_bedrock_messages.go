@@ -410,21 +410,8 @@ func (c *bedrockTurns) toolCalls(v []byte) {
 }
 
 func (c *bedrockTurns) toolCall(field string, call []byte) {
-	function, id := member(call, "function"), bedrockCallID(member(call, "id"))
-	if kind := member(call, "type"); kind != nil && string(kind) != `"function"` {
-		c.refuse(field+".type", "only functions can be expressed")
-	}
-	if id == "" {
-		c.refuse(field+".id", "it must be a string that is not empty")
-	}
-	name := member(function, "name")
-	if !isString(name) {
-		c.refuse(field+".function.name", "it must be a string")
-		return
-	}
-	input, ok := arguments(member(function, "arguments"))
-	if !ok {
-		c.refuse(field+".function.arguments", "it must be the JSON of an object")
+	id, name, input := readCall(call, bedrockCallID, func(member, why string) { c.refuse(field+member, why) })
+	if input == nil {
 		return
 	}
 	block := appendMember(appendMember(appendString([]byte(`{"toolUseId":`), id), "name", name), "input", input)

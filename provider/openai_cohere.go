@@ -3,7 +3,6 @@ package provider
 import (
 	"cmp"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -80,32 +79,15 @@ func (t *openaiCohere) Request(dst, src []byte) ([]byte, error) {
 
 // read finds the fields and refuses those that have no counterpart.
 func (t *openaiCohere) read(src []byte) (*cohereRequest, error) {
-	members, err := jsonscan.Members(nil, src)
+	fields, err := readFields(src, &t.call, cohereObjects, cohereRead, notCohere)
 	if err != nil {
-		return nil, fmt.Errorf("cannot read the request: %w", err)
+		return nil, err
 	}
-	r := &cohereRequest{fields: make(map[string][]byte, len(members)), model: t.call.Send, maxOutput: cmp.Or(t.call.MaxOutput, cohereMaxOutput)}
-	for i := range members {
-		name, value := string(members[i].Name), members[i].Value
-		switch {
-		case string(value) == "null", t.drops(name):
-		case slices.Contains(cohereObjects, name) && value[0] != '{':
-			return nil, notCohere(name, "it must be an object")
-		case slices.Contains(cohereRead, name):
-			r.fields[name] = value
-		case !neutral(name, value):
-			return nil, notCohere(name, "")
-		}
-	}
+	r := &cohereRequest{fields: fields, model: t.call.Send, maxOutput: cmp.Or(t.call.MaxOutput, cohereMaxOutput)}
 	if tier := string(r.fields["service_tier"]); tier != "" && tier != `"auto"` && tier != `"default"` {
 		return nil, notCohere("service_tier", "Cohere has no tiers but the default")
 	}
 	return r, nil
-}
-
-// drops reports whether a field is for the gateway.
-func (t *openaiCohere) drops(name string) bool {
-	return slices.ContainsFunc(t.call.Drop, func(m jsonscan.Member) bool { return string(m.Name) == name })
 }
 
 // notCohere is the error about a field; reason may be empty.

@@ -96,9 +96,10 @@ type setup struct {
 	upstream fakellm.Options
 	options  proxy.Options
 	router   router.Options
-	policy   string   // patch of the tenant's policy
-	open     bool     // the providers' own APIs may be reached
-	dead     []string // kinds whose account answers on no port
+	policy   string            // patch of the tenant's policy
+	secrets  map[string]string // by kind; none: an API key of the harness's
+	open     bool              // the providers' own APIs may be reached
+	dead     []string          // kinds whose account answers on no port
 }
 
 func newHarness(t *testing.T, s setup) *harness {
@@ -166,7 +167,7 @@ func (h *harness) table(s setup) *router.Table {
 		if err != nil {
 			h.Fatal(err)
 		}
-		accounts = append(accounts, &router.Account{Name: name, Kind: name, Adapter: adapter, Secrets: []string{"sk-operator-" + name}, Weight: 1, Passthrough: s.open})
+		accounts = append(accounts, &router.Account{Name: name, Kind: name, Adapter: adapter, Secrets: []string{cmp.Or(s.secrets[name], "sk-operator-"+name)}, Weight: 1, Passthrough: s.open})
 	}
 	s.router.Health = h.health
 	if s.router.DefaultMode == llm.ModeDefault {

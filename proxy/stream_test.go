@@ -271,6 +271,17 @@ func TestOversizedReplyIsRelayed(t *testing.T) {
 	}
 }
 
+// What is too large to be held cannot be translated, and is not passed on as it is.
+func TestOversizedReplyIsNotTranslated(t *testing.T) {
+	h := newHarness(t, setup{})
+	text := strings.Repeat("a", 34<<20)
+	h.upstream.Enqueue("", fakellm.Script{Status: 200, Body: []byte(`{"choices":[{"message":{"content":"` + text + `"},"finish_reason":"stop"}]}`)})
+	got := h.messages(message("gpt-4o-mini", "hi"))
+	if got.status != 502 || gjson.Get(got.body, "error.type").Str != "api_error" || !strings.Contains(got.body, "too large to be translated") {
+		t.Errorf("%d, %d bytes: %.300s", got.status, len(got.body), got.body)
+	}
+}
+
 // TestConcurrent runs plain, streamed, cut and failing calls together under -race.
 func TestConcurrent(t *testing.T) {
 	h := newHarness(t, setup{})
