@@ -4,8 +4,9 @@ import (
 	"bytes"
 	"math"
 	"sync"
-	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/generic-corp/halfpenny/internal/jsonscan"
 )
 
 // Estimator counts the tokens of a prompt from the raw JSON of a request, in any
@@ -270,70 +271,9 @@ func escapeLength(s []byte) int {
 // unescaped returns the text that the inside of a JSON string means. It is valid
 // until the next call, and may alias text.
 func (s *scratch) unescaped(text []byte) []byte {
-	slash := bytes.IndexByte(text, '\\')
-	if slash < 0 || s.plain {
+	if s.plain || bytes.IndexByte(text, '\\') < 0 {
 		return text
 	}
-	out := s.buffer[:0]
-	for slash >= 0 {
-		out = append(out, text[:slash]...)
-		var n int
-		out, n = appendEscape(out, text[slash:])
-		text = text[slash+n:]
-		slash = bytes.IndexByte(text, '\\')
-	}
-	s.buffer = append(out, text...)
+	s.buffer = jsonscan.AppendText(s.buffer[:0], text)
 	return s.buffer
-}
-
-// appendEscape appends what the escape at the start of s means and returns its
-// length. A broken one means itself.
-func appendEscape(out, s []byte) ([]byte, int) {
-	if len(s) < 2 {
-		return append(out, s...), len(s)
-	}
-	switch c := s[1]; c {
-	case 'n':
-		return append(out, '\n'), 2
-	case 't':
-		return append(out, '\t'), 2
-	case 'r':
-		return append(out, '\r'), 2
-	case 'b', 'f':
-		return append(out, ' '), 2
-	case 'u':
-		r, ok := hexRune(s)
-		if !ok {
-			return append(out, '\\'), 1
-		}
-		if utf16.IsSurrogate(r) {
-			if low, ok := hexRune(s[6:]); ok {
-				if pair := utf16.DecodeRune(r, low); pair != utf8.RuneError {
-					return utf8.AppendRune(out, pair), 12
-				}
-			}
-		}
-		return utf8.AppendRune(out, r), 6
-	default:
-		return append(out, c), 2
-	}
-}
-
-// hexRune reads \uXXXX.
-func hexRune(s []byte) (r rune, ok bool) {
-	if len(s) < 6 || s[0] != '\\' || s[1] != 'u' {
-		return 0, false
-	}
-	for _, c := range s[2:6] {
-		switch {
-		case c >= '0' && c <= '9':
-			c -= '0'
-		case c|0x20 >= 'a' && c|0x20 <= 'f':
-			c = c | 0x20 - 'a' + 10
-		default:
-			return 0, false
-		}
-		r = r<<4 | rune(c)
-	}
-	return r, true
 }

@@ -8,8 +8,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"pgregory.net/rapid"
 )
 
 // conversation returns raw messages whose only user message is text.
@@ -156,30 +154,6 @@ func TestManyShortMessagesAreEstimatedLikeOneLong(t *testing.T) {
 	if got < want*88/100 || got > want*112/100 {
 		t.Errorf("%d tokens estimated, %d counted", got, want)
 	}
-}
-
-func TestUnescapedIsWhatJSONMeans(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		text := rapid.String().Draw(t, "text")
-		raw, err := json.Marshal(text)
-		if err != nil {
-			t.Fatal(err)
-		}
-		text = strings.NewReplacer("\b", " ", "\f", " ").Replace(text)
-		if got := string(new(scratch).unescaped(raw[1 : len(raw)-1])); got != text {
-			t.Fatalf("%s means %q, got %q", raw, text, got)
-		}
-	})
-	f := func(raw, want string) {
-		t.Helper()
-		if got := string(new(scratch).unescaped([]byte(raw))); got != want {
-			t.Errorf("%s means %q, got %q", raw, want, got)
-		}
-	}
-	f(`\ud83d\ude42`, "🙂")
-	f(`\ud83dx`, "\uFFFDx")
-	f(`\u12`, `\u12`)
-	f(`a\`, `a\`)
 }
 
 // The seeds are short, and made long here: the fuzzer takes a minute to shorten a

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+
+	"pgregory.net/rapid"
 )
 
 func TestMembers(t *testing.T) {
@@ -126,4 +128,28 @@ func FuzzItems(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestAppendTextIsWhatJSONMeans(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		text := rapid.String().Draw(t, "text")
+		raw, err := json.Marshal(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := string(AppendText([]byte("before "), raw[1:len(raw)-1])); got != "before "+text {
+			t.Fatalf("%s means %q, got %q", raw, text, got)
+		}
+	})
+	f := func(raw, want string) {
+		t.Helper()
+		if got := string(AppendText(nil, []byte(raw))); got != want {
+			t.Errorf("%s means %q, got %q", raw, want, got)
+		}
+	}
+	f(`\b\f\/\"`, "\b\f/\"")
+	f(`\ud83d\ude42`, "🙂")
+	f(`\ud83dx`, "\uFFFDx")
+	f(`\u12`, `\u12`)
+	f(`a\`, `a\`)
 }
