@@ -12,10 +12,10 @@ LINT         := bin/golangci-lint-$(LINT_VERSION)
 export HALFPENNY_SHARED ?= $(abspath ../shared)
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test lint fuzz bench clean
+.PHONY: help build run test lint fuzz bench router-model clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## the static binary bin/halfpenny
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/halfpenny ./cmd/halfpenny
@@ -43,6 +43,9 @@ fuzz: ## every fuzz target for FUZZTIME (5s)
 
 bench: build ## CPU per request beside a bare proxy and nginx
 	python3 $(HALFPENNY_SHARED)/bench/compare.py $(BENCH)
+
+router-model: ## train the difficulty model from recorded outcomes
+	go run ./router/model/train
 
 clean: ## remove what was built; ./data stays
 	rm -rf bin

@@ -1,0 +1,52 @@
+// Command train makes the difficulty model that ships from recorded outcomes:
+// go run ./router/model/train. With -cv it measures such models on prompts that they
+// have not seen instead.
+package main
+
+import (
+	"cmp"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+)
+
+func main() {
+	if err := run(os.Args[1:], os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "train:", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string, out io.Writer) error {
+	f := flag.NewFlagSet("train", flag.ContinueOnError)
+	dir := f.String("data", filepath.Join(cmp.Or(os.Getenv("HALFPENNY_SHARED"), "../shared"), "routing"), "the `FOLDER` of the outcomes")
+	to := f.String("out", "router/model/router.model", "the artefact's `FILE`")
+	cv := f.Bool("cv", false, "measure instead")
+	s := usual
+	f.Float64Var(&s.rate, "rate", s.rate, "")
+	f.Float64Var(&s.decay, "decay", s.decay, "")
+	f.Float64Var(&s.pull, "pull", s.pull, "")
+	f.IntVar(&s.epochs, "epochs", s.epochs, "")
+	wz := f.Float64("wz", s.weights["zeroeval_multi.jsonl"], "")
+	wm := f.Float64("wm", s.weights["mmlupro_multi.jsonl"], "")
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	s.weights["zeroeval_multi.jsonl"], s.weights["mmlupro_multi.jsonl"] = *wz, *wm
+	d, err := load(*dir)
+	if err != nil {
+		return err
+	}
+	if *cv {
+		d.crossValidate(out, s)
+		return nil
+	}
+	artefact := train(d.examples, len(d.names), s).parameters(d.names, d.examples).Append(nil)
+	if err := os.WriteFile(*to, artefact, 0o644); err != nil { //nolint:gosec // it is part of the source
+		return err
+	}
+	_, err = fmt.Fprintf(out, "%s: %d bytes from %d prompts, %d models\n", *to, len(artefact), len(d.examples), len(d.names))
+	return err
+}
