@@ -44,10 +44,27 @@ type Rollups interface {
 	Rollups(ctx context.Context, slug string, from, to time.Time) ([]llm.Rollup, error)
 }
 
+// Trials sums a tenant's trials of the quarter hours that start in [from, to).
+type Trials interface {
+	Trials(ctx context.Context, slug string, from, to time.Time) ([]llm.Trial, error)
+}
+
+// Feedback keeps what callers say of answers. What the same key said of the same
+// request before is replaced.
+type Feedback interface {
+	SaveFeedback(ctx context.Context, slug string, rows []llm.Feedback) error
+}
+
 // Estimator prices a task by the decision that the data plane would make. The
 // caller is nil where there is none: then nobody's policy applies.
 type Estimator interface {
 	Estimate(c *tenancy.Caller, task string, maxCost llm.NullMoney, preferred string) (Estimate, *llm.Error)
+}
+
+// Router tells what the data plane would do with a request: path is one of the data
+// plane's (empty: chat completions), header reads the request's headers.
+type Router interface {
+	Explain(c *tenancy.Caller, path string, header func(name string) []byte, body []byte) (Explanation, *llm.Error)
 }
 
 // Quotas tells the state of a tenant's limit of requests per hour without
@@ -63,7 +80,10 @@ type Options struct {
 	Receipts  Receipts
 	Requests  Requests
 	Rollups   Rollups
+	Trials    Trials
+	Feedback  Feedback
 	Estimator Estimator
+	Router    Router
 	Quotas    Quotas
 	Models    func() []*pricing.Model // the catalogue in force
 	Real      func() bool             // whether a real provider is configured
@@ -126,10 +146,13 @@ var routes = []route{
 	{"PUT", "/api/tenants/{slug}/policy", byAdmin, (*API).putPolicy},
 
 	{"POST", "/api/orchestration/estimate", byTenant, (*API).estimate},
+	{"POST", "/api/orchestration/route", byTenant, (*API).route},
 	{"GET", "/api/orchestration/requests", byTenant, (*API).listRequests},
 	{"GET", "/api/orchestration/requests/{id}", byTenant, (*API).receipt},
+	{"POST", "/api/orchestration/feedback", byTenant, (*API).feedback},
 	{"GET", "/api/orchestration/models", byTenant, (*API).listModels},
 	{"GET", "/api/analytics/cost-summary", byTenant, (*API).costSummary},
+	{"GET", "/api/analytics/savings", byTenant, (*API).savings},
 	{"GET", "/v1/requests/{id}", byTenant, (*API).receipt},
 	{"GET", "/v1/usage", byTenant, (*API).usage},
 

@@ -31,6 +31,8 @@ var pepper = []byte("a pepper for tests")
 type records struct {
 	stored  map[string][]llm.Stored // by slug, newest first
 	rollups map[string][]llm.Rollup
+	trials  map[string][]llm.Trial
+	given   map[string][]llm.Feedback
 	asked   [2]time.Time
 	err     error
 }
@@ -61,6 +63,19 @@ func (r *records) Rollups(_ context.Context, slug string, from, to time.Time) ([
 	return r.rollups[slug], r.err
 }
 
+func (r *records) Trials(_ context.Context, slug string, from, to time.Time) ([]llm.Trial, error) {
+	r.asked = [2]time.Time{from, to}
+	return r.trials[slug], r.err
+}
+
+func (r *records) SaveFeedback(_ context.Context, slug string, rows []llm.Feedback) error {
+	if r.given == nil {
+		r.given = map[string][]llm.Feedback{}
+	}
+	r.given[slug] = append(r.given[slug], rows...)
+	return r.err
+}
+
 // oracle estimates what it is told to, and keeps what it was asked.
 type oracle struct {
 	answer    Estimate
@@ -69,6 +84,9 @@ type oracle struct {
 	task      string
 	maxCost   llm.NullMoney
 	preferred string
+
+	explanation Explanation
+	path, mode  string
 }
 
 func (o *oracle) Estimate(c *tenancy.Caller, task string, maxCost llm.NullMoney, preferred string) (Estimate, *llm.Error) {
@@ -98,7 +116,7 @@ func newHouse(t *testing.T) *house {
 	}, log)
 	directory := tenancy.NewDirectory(h.store, pepper, log)
 	h.api = New(Options{
-		Admin: admin, Callers: directory, Receipts: h.records, Requests: h.records, Rollups: h.records, Estimator: h.oracle, Quotas: h.limiter,
+		Admin: admin, Callers: directory, Receipts: h.records, Requests: h.records, Rollups: h.records, Trials: h.records, Feedback: h.records, Estimator: h.oracle, Router: h.oracle, Quotas: h.limiter,
 		Models: func() []*pricing.Model { return nil }, Real: func() bool { return true }, Ready: func() (bool, []string) { return true, nil },
 		Mismatch: directory.AuditMismatch, AdminToken: adminToken, BaseDomain: "app.example.com", Version: "test", Log: log,
 	})

@@ -138,6 +138,7 @@ type timingsJSON struct {
 	OverheadMs  millis  `json:"overheadMs"`
 	FirstByteMs *millis `json:"firstByteMs"`
 	TotalMs     *millis `json:"totalMs"`
+	QueuedMs    millis  `json:"queuedMs"`
 }
 
 type substitutionJSON struct {
@@ -242,7 +243,7 @@ func ratesOf(r *llm.Rates) *pricesJSON {
 func perMillion(r llm.Rate) scaled { return scaled{int64(r), 9} }
 
 func timingsOf(r *llm.Record) timingsJSON {
-	return timingsJSON{OverheadMs: millis(r.Overhead), FirstByteMs: millisOrNull(r.FirstByte), TotalMs: millisOrNull(r.Total)}
+	return timingsJSON{OverheadMs: millis(r.Overhead), FirstByteMs: millisOrNull(r.FirstByte), TotalMs: millisOrNull(r.Total), QueuedMs: millis(r.Queued)}
 }
 
 func substitutionOf(s *llm.Substitution) *substitutionJSON {

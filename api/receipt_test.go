@@ -55,7 +55,7 @@ func TestReceipt(t *testing.T) {
 		"candidates":[{"provider":"openai","model":"gpt-5-mini","estimatedCostUsd":0.001,"capability":0.9,"reason":"named"},{"provider":"x","model":"y","estimatedCostUsd":null,"capability":null,"reason":"unpriced"}],
 		"rejected":[{"reason":"other_model","count":40}],
 		"usage":` + theUsage + `,"prices":` + thePrice + `,"costUsd":0.010355,"costStatus":"exact","baselineUsd":0.02,"baselineKind":"named","baselineModel":"gpt-5-mini","savingsUsd":0.009645,
-		"timings":{"overheadMs":0.123,"firstByteMs":1250,"totalMs":2000},
+		"timings":{"overheadMs":0.123,"firstByteMs":1250,"totalMs":2000,"queuedMs":0},
 		"substitution":{"provider":"gemini","model":"gemini-2.5-flash-lite","estimatedCost":0.0001,"potentialSavings":0.000255},"seq":7,"hash":"ab01"}`
 	h.asAcme("GET", "/v1/requests/0194-id", "").is(200, want)
 	h.asAcme("GET", "/api/orchestration/requests/0194-id", "").is(200, want)

@@ -106,7 +106,7 @@ func TestKeys(t *testing.T) {
 
 func TestPolicy(t *testing.T) {
 	h := newHouse(t)
-	h.asAdmin("GET", "/api/tenants/acme/policy", "").is(200, `{"routing":{"mode":"optimize","qualityFloor":0.95,"maxCostUsd":null,"allowModels":[],"denyModels":[],"preferredProviders":[],"unpriced":"serve","regions":[]},
+	h.asAdmin("GET", "/api/tenants/acme/policy", "").is(200, `{"routing":{"mode":"optimize","qualityFloor":0.95,"maxCostUsd":null,"allowModels":[],"denyModels":[],"preferredProviders":[],"unpriced":"serve","regions":[],"holdout":0,"maxWaitMs":null},
 		"limits":{"requestsPerHour":1000,"requestsPerMinute":null,"tokensPerMinute":null,"concurrency":null},
 		"budgets":{"monthUsd":null,"dayUsd":null,"tagMonthUsd":{},"timezone":"UTC","atLimit":"block","capOutput":false},"cache":{"enabled":false,"ttlSeconds":3600},"storePrompts":false}`)
 	a := h.asAdmin("PUT", "/api/tenants/acme/policy", `{"routing":{"mode":"pinned"},"budgets":{"monthUsd":0.000000001}}`).is(200, "")

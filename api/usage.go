@@ -10,11 +10,7 @@ import (
 )
 
 func (a *API) costSummary(r *request) (any, error) {
-	period, err := analytics.ParsePeriod(r.query("period"), r.query("startDate"), r.query("endDate"), a.now())
-	if err != nil {
-		return nil, err
-	}
-	test, err := flag("test", r.query("test"))
+	period, o, err := a.summed(r)
 	if err != nil {
 		return nil, err
 	}
@@ -22,7 +18,35 @@ func (a *API) costSummary(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return analytics.Summarise(rollups, period, analytics.Options{Real: a.Real(), Test: test}), nil
+	return analytics.Summarise(rollups, period, o), nil
+}
+
+// savings answers with what was saved in a period, and what the holdout measured of it.
+func (a *API) savings(r *request) (any, error) {
+	period, o, err := a.summed(r)
+	if err != nil {
+		return nil, err
+	}
+	slug := r.caller.Tenant.Slug
+	rollups, err := a.Rollups.Rollups(r.ctx, slug, period.Start, period.End)
+	if err != nil {
+		return nil, err
+	}
+	trials, err := a.Trials.Trials(r.ctx, slug, period.Start, period.End)
+	if err != nil {
+		return nil, err
+	}
+	return analytics.SavingsOf(rollups, trials, period, o), nil
+}
+
+// summed reads which records a summary is asked for.
+func (a *API) summed(r *request) (analytics.Period, analytics.Options, error) {
+	period, err := analytics.ParsePeriod(r.query("period"), r.query("startDate"), r.query("endDate"), a.now())
+	if err != nil {
+		return period, analytics.Options{}, err
+	}
+	test, err := flag("test", r.query("test"))
+	return period, analytics.Options{Real: a.Real(), Test: test}, err
 }
 
 func flag(name, value string) (bool, error) {

@@ -133,7 +133,8 @@ type Routing struct {
 	DefaultMode   string            `yaml:"default_mode"`  // pinned, observe, optimize
 	QualityFloor  float64           `yaml:"quality_floor"` // 0..1
 	BaselineModel string            `yaml:"baseline_model"`
-	Aliases       map[string]string `yaml:"aliases"` // model name → model name
+	Aliases       map[string]string `yaml:"aliases"`  // model name → model name
+	MaxWait       time.Duration     `yaml:"max_wait"` // how long a call may wait for a target whose rate limits are reached
 }
 
 // Mode is DefaultMode as the router takes it.

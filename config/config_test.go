@@ -174,7 +174,7 @@ func TestEveryScalarHasAnEnvironmentForm(t *testing.T) {
 	slices.Sort(names)
 	want := `HALFPENNY_ADMIN_TOKEN HALFPENNY_AUTH_JWT_AUDIENCE HALFPENNY_AUTH_JWT_HS256_SECRET HALFPENNY_AUTH_JWT_ISSUER HALFPENNY_AUTH_JWT_JWKS_URL ` +
 		`HALFPENNY_AUTH_MASTER_KEY HALFPENNY_AUTH_PEPPER HALFPENNY_AUTH_SESSION_SECRET HALFPENNY_REDIS_URL HALFPENNY_ROUTING_BASELINE_MODEL ` +
-		`HALFPENNY_ROUTING_DEFAULT_MODE HALFPENNY_ROUTING_QUALITY_FLOOR HALFPENNY_SERVER_BASE_DOMAIN HALFPENNY_SERVER_DRAIN HALFPENNY_SERVER_LISTEN ` +
+		`HALFPENNY_ROUTING_DEFAULT_MODE HALFPENNY_ROUTING_MAX_WAIT HALFPENNY_ROUTING_QUALITY_FLOOR HALFPENNY_SERVER_BASE_DOMAIN HALFPENNY_SERVER_DRAIN HALFPENNY_SERVER_LISTEN ` +
 		`HALFPENNY_SERVER_MAX_BODY_BYTES HALFPENNY_SERVER_METRICS_LISTEN HALFPENNY_SERVER_PUBLIC_URL HALFPENNY_SERVER_TLS_CERT_FILE ` +
 		`HALFPENNY_SERVER_TLS_KEY_FILE HALFPENNY_SERVER_TRUSTED_PROXIES HALFPENNY_STORE_AUTO_MIGRATE HALFPENNY_STORE_DRIVER HALFPENNY_STORE_PATH HALFPENNY_STORE_URL`
 	if got := strings.Join(names, " "); got != want {
@@ -301,6 +301,8 @@ func TestWrongFiles(t *testing.T) {
 	f("admin: {token: 'env:NO_SUCH_VARIABLE'}", "admin.token: cannot resolve env:NO_SUCH_VARIABLE")
 	f("routing: {default_mode: fastest}", "routing.default_mode")
 	f("routing: {quality_floor: 1.01}", "routing.quality_floor")
+	f("routing: {max_wait: -1s}", "routing.max_wait")
+	f("routing: {max_wait: 11m}", "routing.max_wait")
 	f("routing: {quality_floor: -0.1}", "routing.quality_floor")
 	f("routing: {quality_floor: .nan}", "routing.quality_floor")
 	f("routing: {baseline_model: 'a b'}", "routing.baseline_model")

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/generic-corp/halfpenny/llm"
 	"github.com/generic-corp/halfpenny/provider"
@@ -125,12 +126,18 @@ func (j *JWT) validate() error {
 	return checkURL("auth.jwt.jwks_url", j.JWKSURL, "https", "http")
 }
 
+// longestMaxWait is as long as a call or a tenant's policy may ask for.
+const longestMaxWait = 10 * time.Minute
+
 func (r *Routing) validate() error {
 	if _, ok := llm.ParseMode(r.DefaultMode); !ok {
 		return fmt.Errorf("routing.default_mode: %q is none of pinned, observe, optimize", r.DefaultMode)
 	}
 	if !(r.QualityFloor >= 0 && r.QualityFloor <= 1) { // refuses NaN as well
 		return fmt.Errorf("routing.quality_floor: %v is not between 0 and 1", r.QualityFloor)
+	}
+	if r.MaxWait < 0 || r.MaxWait > longestMaxWait {
+		return fmt.Errorf("routing.max_wait: %s is not between 0 and %s", r.MaxWait, longestMaxWait)
 	}
 	if r.BaselineModel != "" && !modelName(r.BaselineModel) {
 		return fmt.Errorf("routing.baseline_model: %q is not the name of a model", r.BaselineModel)

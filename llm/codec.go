@@ -81,7 +81,8 @@ func (r *Record) Append(dst []byte) []byte {
 	dst = appendSubstitution(dst, r.Substitution)
 	dst = binary.AppendVarint(dst, int64(r.Overhead))
 	dst = binary.AppendVarint(dst, int64(r.FirstByte))
-	return binary.AppendVarint(dst, int64(r.Total))
+	dst = binary.AppendVarint(dst, int64(r.Total))
+	return binary.AppendVarint(dst, int64(r.Queued))
 }
 
 func appendAttempts(dst []byte, attempts []Attempt) []byte {
@@ -316,6 +317,9 @@ func (d *decoder) record(r *Record) {
 	r.Overhead = time.Duration(d.varint())
 	r.FirstByte = time.Duration(d.varint())
 	r.Total = time.Duration(d.varint())
+	if d.s != "" { // older writers end here
+		r.Queued = time.Duration(d.varint())
+	}
 }
 
 func (d *decoder) attempts() []Attempt {

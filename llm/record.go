@@ -87,11 +87,13 @@ const (
 	ReasonTestOnly               // test keys reach only the simulation
 	ReasonRegion                 // outside the regions that the tenant's policy allows
 	ReasonCached                 // an exact repeat, answered from the cache
+	ReasonHoldout                // served as named, where another model would be, to measure what that saves
+	ReasonConversation           // the model that the conversation is with
 )
 
 var reasonNames = [...]string{"none", "pinned", "named", "cheapest_capable", "substituted", "fallback", "only_candidate", "not_allowed", "not_capable",
 	"no_evidence", "context", "modality", "tools", "structured_output", "parameter", "dialect", "cooling", "dearer", "max_cost", "unpriced", "tool_chain",
-	"preference", "other_model", "test_only", "region", "cached"}
+	"preference", "other_model", "test_only", "region", "cached", "holdout", "conversation"}
 
 // String returns the reason's code as it is shown.
 func (r Reason) String() string { return nameOf(reasonNames[:], int(r)) }
@@ -181,6 +183,7 @@ type Record struct {
 	Overhead  time.Duration // spent in the gateway itself before the answer's first byte
 	FirstByte time.Duration // from arrival to the first byte towards the caller
 	Total     time.Duration // from arrival to the end
+	Queued    time.Duration // waited for a target whose rate limits were reached
 	Done      bool
 }
 

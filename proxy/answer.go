@@ -67,6 +67,7 @@ func (a *attempt) hold(resp *http.Response) (bool, *llm.Error) {
 	a.settle(llm.OutcomeOK)
 	a.well()
 	a.record.FirstByte = time.Since(a.start)
+	a.judge(out)
 	a.finish(llm.OutcomeOK, resp.StatusCode)
 	passDown(&a.http.Response.Header, resp.Header)
 	a.facts(false)
@@ -79,7 +80,7 @@ func (a *attempt) hold(resp *http.Response) (bool, *llm.Error) {
 // well tells of a provider that answered, and how fast it was.
 func (a *attempt) well() {
 	e, h := a.entry, a.gateway.Health
-	h.OK(e.Provider, a.candidate.Secret)
+	h.OK(e.Provider, a.candidate.Secret, e.Sent)
 	speed := 0.0
 	if writing := e.Latency - e.FirstByte; a.streaming && writing > 0 {
 		speed = float64(e.Usage.OutputTokens()) / writing.Seconds()
@@ -91,7 +92,7 @@ func (a *attempt) well() {
 func (a *attempt) malformed(what string) (bool, *llm.Error) {
 	a.settle(llm.OutcomeError)
 	a.report(router.FailureFault, 0)
-	a.failures = append(a.failures, failure{provider: a.entry.Provider, what: what})
+	a.failed(failure{what: what})
 	return false, nil
 }
 

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,32 +20,80 @@ import (
 
 // failure is one attempt that failed, as the caller is told of it.
 type failure struct {
+	target   *router.Target
 	provider string
 	status   int // 0: no answer
 	what     string
-	err      *llm.Error // the provider's own error; nil: it gave none
+	err      *llm.Error  // the provider's own error; nil: it gave none
+	header   http.Header // of the provider's error
+	body     []byte
+	key      bool // it is of the API key, so another one of the account may do better
 }
 
-// forward tries the candidates in their order until one answers.
+// forward tries the candidates in their order until one answers. Where rate limits
+// close all of them, it waits before that, as long as the call may.
 func (c *call) forward() *llm.Error {
 	c.open()
-	for i := range c.decision.Candidates {
-		answered, err := c.try(&c.decision.Candidates[i])
+	for round := 0; ; round++ {
+		if err := c.await(); err != nil {
+			return c.unserved(err)
+		}
+		answered, err := c.tryAll(round)
 		if answered {
 			return err
 		}
 		if c.client.gone() {
-			c.finish(llm.OutcomeCanceled, statusClientGone)
-			return errGone()
+			return c.unserved(errGone())
+		}
+		if !c.again(round) {
+			break
 		}
 	}
 	if len(c.failures) == 0 && c.inexpressible != nil {
 		c.record = nil
 		return c.inexpressible
 	}
-	err := c.exhausted()
-	c.finish(llm.OutcomeError, err.Status)
+	return c.unserved(c.exhausted())
+}
+
+// unserved ends a call that no candidate has answered. Where none was asked there is
+// nothing to put on record.
+func (c *call) unserved(err *llm.Error) *llm.Error {
+	outcome := llm.OutcomeError
+	if err.Status == statusClientGone {
+		outcome = llm.OutcomeCanceled
+	}
+	if len(c.failures) == 0 && len(c.record.Attempts) == 0 {
+		c.record = nil
+	} else {
+		c.finish(outcome, err.Status)
+	}
 	return err
+}
+
+// tryAll tries each candidate that is left. One that a rate limit has failed before is
+// tried again only after its pause.
+func (c *call) tryAll(round int) (answered bool, _ *llm.Error) {
+	for i := range c.decision.Candidates {
+		candidate := &c.decision.Candidates[i]
+		if round > 0 && (candidate.Cooling || c.spent(candidate.Target)) {
+			continue
+		}
+		if i > 0 {
+			candidate.Renew(time.Now()) // whatever it says: all are tried before the call fails
+		}
+		for range candidate.Keys() {
+			before := len(c.failures)
+			answered, err := c.try(candidate)
+			if answered || c.client.gone() {
+				return answered, err
+			}
+			if len(c.failures) == before || !c.failures[before].key || !candidate.Renew(time.Now()) {
+				break
+			}
+		}
+	}
+	return false, nil
 }
 
 // statusClientGone is nginx's status for a client that closed its request.
@@ -56,15 +105,22 @@ func errGone() *llm.Error {
 
 // open begins the record and watches the client.
 func (c *call) open() {
-	t, d := c.caller.Tenant, &c.decision
+	t := c.caller.Tenant
 	c.record = &llm.Record{
 		ID: c.id, TenantID: t.ID, Slug: t.Slug, KeyID: c.caller.Key.ID, Test: c.caller.Key.Test,
-		At: c.start, Endpoint: c.endpoint, Dialect: c.dialect, Mode: d.Mode, Stream: c.body.stream,
-		Requested: c.body.named, Task: c.body.task(d.Candidates[0].Input), Tags: c.tags,
-		Considered: d.Considered, Rejected: d.Rejected, BaselineKind: d.BaselineKind, BaselineName: d.BaselineName, Substitution: d.Substitution,
+		At: c.start, Endpoint: c.endpoint, Dialect: c.dialect, Stream: c.body.stream,
+		Requested: c.body.named, Task: c.body.task(c.decision.Candidates[0].Input), Tags: c.tags,
 		Attempts: make([]llm.Attempt, 0, 1),
 	}
+	c.note()
 	c.watch = watch(c.http.Conn(), c.client.leave)
+}
+
+// note puts the decision on record.
+func (c *call) note() {
+	r, d := c.record, &c.decision
+	r.Mode, r.Considered, r.Rejected, r.Substitution = d.Mode, d.Considered, d.Rejected, d.Substitution
+	r.BaselineKind, r.BaselineName = d.BaselineKind, d.BaselineName
 }
 
 // task is a label of what is asked, in none of its own words.
@@ -129,6 +185,8 @@ type attempt struct {
 	upstreamDialect llm.Dialect
 	timer           *time.Timer // ends the attempt when the provider is silent for too long
 	cancel          context.CancelCauseFunc
+	flight          router.Flight
+	limits          router.Limits // that the provider's reply tells
 	reply           io.ReadCloser // the provider's reply; nil: none came
 }
 
@@ -145,12 +203,13 @@ func (c *call) try(candidate *router.Candidate) (answered bool, _ *llm.Error) {
 	switch {
 	case err != nil && err.Status == http.StatusBadRequest: // another candidate may be able to express it
 		c.inexpressible = c.inCallersWords(err)
+		c.unfit = append(c.unfit, candidate.Target)
 		a.unmade()
 		return false, nil
 	case err != nil && errors.Is(err.Cause, provider.ErrNoToken): // another provider may be well
 		a.unmade()
 		a.report(router.FailureFault, 0)
-		a.failures = append(a.failures, failure{provider: candidate.Target.Account.Name, what: "no access token"})
+		a.failed(failure{what: "no access token"})
 		return false, nil
 	case err != nil:
 		return a.refuse(err)
@@ -164,6 +223,8 @@ func (c *call) try(candidate *router.Candidate) (answered bool, _ *llm.Error) {
 		return a.unanswered(rerr)
 	}
 	a.entry.Status, a.reply = resp.StatusCode, resp.Body
+	a.limits = router.ParseLimits(resp.Header, time.Now())
+	c.gateway.Health.Learn(candidate.Target.Account.Name, candidate.Secret, candidate.Target.Sent, &a.limits)
 	if resp.StatusCode >= 300 {
 		return a.rejected(resp)
 	}
@@ -172,6 +233,7 @@ func (c *call) try(candidate *router.Candidate) (answered bool, _ *llm.Error) {
 
 // release frees what the attempt holds.
 func (a *attempt) release() {
+	a.flight.End()
 	if a.timer != nil {
 		a.timer.Stop()
 	}
@@ -189,7 +251,7 @@ func (c *call) attempt(candidate *router.Candidate) (*attempt, context.Context) 
 		Simulated: t.Account.Simulated, EstimatedInput: candidate.Input, EstimatedOutput: c.gateway.outputs.median(t.ID, c.body.maxOutput),
 		Priced: candidate.Cost.Valid, Rates: candidate.Rates,
 	})
-	a := &attempt{call: c, candidate: candidate, entry: &c.record.Attempts[len(c.record.Attempts)-1]}
+	a := &attempt{call: c, candidate: candidate, flight: candidate.Begin(), entry: &c.record.Attempts[len(c.record.Attempts)-1]}
 	c.record.Provider, c.record.Model, c.record.Simulated = t.Account.Name, t.ID, t.Account.Simulated
 	c.record.Reason = candidate.Reason
 	if len(c.failures) > 0 {
@@ -317,7 +379,7 @@ func (a *attempt) unanswered(err error) (bool, *llm.Error) {
 		return false, nil
 	}
 	a.report(router.FailureFault, 0)
-	a.failures = append(a.failures, failure{provider: a.entry.Provider, what: what})
+	a.failed(failure{what: what})
 	if outcome == llm.OutcomeUnsent {
 		a.unsent()
 	}
@@ -365,29 +427,59 @@ func (a *attempt) refused(status int, header http.Header, body []byte) (bool, *l
 		err = &llm.Error{Status: http.StatusBadGateway, Code: "upstream_unavailable", Upstream: true, Message: fmt.Sprintf("The provider answered with a redirect (status %d).", status)}
 	}
 	a.settle(llm.OutcomeError)
+	if err.RetryAfter == 0 {
+		err.RetryAfter = a.limits.Pause
+	}
 	class, next := failureClass(status)
-	a.report(class, err.RetryAfter)
-	a.failures = append(a.failures, failure{provider: a.entry.Provider, status: status, err: err})
-	if next && len(a.decision.Candidates) > 1 {
+	if class == router.FailureQuota && err.Code == "insufficient_quota" {
+		class = router.FailureAuth // the account has no money left: no pause helps
+	}
+	switch {
+	case status == http.StatusNotFound && a.namesModel(err):
+		a.reportModel(router.FailureMissing, 0)
+	case class == router.FailureOverload, class == router.FailureQuota && (a.limits.Told || a.namesModel(err)):
+		a.reportModel(class, cmp.Or(a.limits.Pause, err.RetryAfter))
+	default:
+		a.report(class, cmp.Or(a.limits.Pause, err.RetryAfter))
+	}
+	a.failed(failure{status: status, err: err, header: header, body: body, key: class == router.FailureQuota || class == router.FailureAuth})
+	if next {
 		return false, nil
 	}
-	passDownError(a, header)
-	if a.passes && len(body) > 0 {
-		a.refusal = []byte(mask(string(body)))
-	}
+	a.tell(&a.failures[len(a.failures)-1])
 	a.finish(llm.OutcomeError, err.Status)
 	return true, err
 }
 
-func passDownError(a *attempt, h http.Header) {
+// namesModel reports whether a provider's error is of the model that was sent, rather
+// than of the API key or of another thing.
+func (a *attempt) namesModel(err *llm.Error) bool {
+	return strings.Contains(err.Code, "model") || strings.Contains(err.Code, "Deployment") || strings.Contains(err.Message, a.candidate.Target.Sent)
+}
+
+// failed notes that the attempt failed.
+func (a *attempt) failed(f failure) {
+	f.target, f.provider = a.candidate.Target, a.candidate.Target.Account.Name
+	a.failures = append(a.failures, f)
+}
+
+// tell prepares an answer with a provider's own error.
+func (c *call) tell(f *failure) {
+	passDownError(c, f.header)
+	if c.passes && len(f.body) > 0 {
+		c.refusal = []byte(mask(string(f.body)))
+	}
+}
+
+func passDownError(c *call, h http.Header) {
 	for _, name := range []string{"Retry-After-Ms", "Openai-Processing-Ms", "X-Amzn-Errortype"} {
 		if v := h.Get(name); v != "" {
-			a.http.Response.Header.Set(name, v)
+			c.http.Response.Header.Set(name, v)
 		}
 	}
 }
 
-// failureClass sorts a provider's status into the four classes, and says whether
+// failureClass sorts a provider's status into the classes, and says whether
 // another candidate may do better: the caller's own mistakes are its answer.
 func failureClass(status int) (class router.FailureClass, next bool) {
 	switch {
@@ -397,6 +489,8 @@ func failureClass(status int) (class router.FailureClass, next bool) {
 		return router.FailureCaller, true
 	case status == 429:
 		return router.FailureQuota, true
+	case status == 503 || status == 529:
+		return router.FailureOverload, true
 	case status == 408 || status >= 500 || status < 400:
 		return router.FailureFault, true
 	}
@@ -407,10 +501,16 @@ func (a *attempt) report(class router.FailureClass, retryAfter time.Duration) {
 	a.gateway.Health.Report(a.candidate.Target.Account.Name, a.candidate.Secret, class, retryAfter)
 }
 
-// exhausted is the answer when no candidate answered.
+func (a *attempt) reportModel(class router.FailureClass, retryAfter time.Duration) {
+	t := a.candidate.Target
+	a.gateway.Health.ReportModel(t.Account.Name, a.candidate.Secret, t.Sent, class, retryAfter)
+}
+
+// exhausted is the answer when no candidate answered: of a single target its own error.
 func (c *call) exhausted() *llm.Error {
-	if len(c.failures) == 1 && c.failures[0].err != nil {
-		return c.failures[0].err
+	if f := c.only(); f != nil && f.err != nil {
+		c.tell(f)
+		return f.err
 	}
 	status, wait := 503, time.Second
 	said := make([]string, len(c.failures))
@@ -425,6 +525,19 @@ func (c *call) exhausted() *llm.Error {
 	}
 	return &llm.Error{Status: status, Code: "upstream_unavailable", Upstream: true, RetryAfter: wait,
 		Message: "No provider answered: " + strings.Join(said, "; ") + "."}
+}
+
+// only is the last failure of the one target that was tried; nil: there were several.
+func (c *call) only() *failure {
+	for i := range c.failures {
+		if !same(c.failures[i].target, c.failures[0].target) {
+			return nil
+		}
+	}
+	if len(c.failures) == 0 {
+		return nil
+	}
+	return &c.failures[len(c.failures)-1]
 }
 
 func (f *failure) text() string {

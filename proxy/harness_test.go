@@ -216,6 +216,7 @@ func (h *harness) listen() {
 		if err := server.ShutdownWithContext(ctx); err != nil {
 			h.Errorf("shutdown: %v", err)
 		}
+		_ = ln.Close() // the shutdown does not know it if no request has come yet
 		<-done
 	})
 }

@@ -120,33 +120,50 @@ func appendMillis(dst []byte, d time.Duration) []byte {
 }
 
 // controls reads the x-halfpenny-* headers that steer this call.
-func (c *call) controls(q *router.Query) *llm.Error {
+func (c *call) controls(q *router.Query) (err *llm.Error) {
 	h := &c.http.Request.Header
-	if v := h.Peek("X-Halfpenny-Route"); len(v) > 0 {
+	if err := steer(q, h.Peek); err != nil {
+		return err
+	}
+	c.tags, err = readTags(string(h.Peek("X-Halfpenny-Tags")))
+	return err
+}
+
+// steer reads the x-halfpenny-* headers that decide where a request may go.
+func steer(q *router.Query, header func(name string) []byte) *llm.Error {
+	if v := header("X-Halfpenny-Route"); len(v) > 0 {
 		mode, ok := llm.ParseMode(string(v))
 		if !ok {
 			return llm.Invalid("x-halfpenny-route", "The header 'x-halfpenny-route' must be pinned, observe or optimize.")
 		}
 		q.Mode = mode
 	}
-	if v := h.Peek("X-Halfpenny-Max-Cost-Usd"); len(v) > 0 {
+	if v := header("X-Halfpenny-Max-Cost-Usd"); len(v) > 0 {
 		m, err := llm.ParseMoney(string(v))
 		if err != nil || m < 0 {
 			return llm.Invalid("x-halfpenny-max-cost-usd", "The header 'x-halfpenny-max-cost-usd' must be an amount in dollars.")
 		}
 		q.MaxCost = llm.Known(m)
 	}
-	if v := h.Peek("X-Halfpenny-Quality-Floor"); len(v) > 0 {
+	if v := header("X-Halfpenny-Quality-Floor"); len(v) > 0 {
 		f, err := strconv.ParseFloat(string(v), 64)
 		if err != nil || !(f >= 0 && f <= 1) {
 			return llm.Invalid("x-halfpenny-quality-floor", "The header 'x-halfpenny-quality-floor' must be between 0 and 1.")
 		}
 		q.Floor = f
 	}
-	tags, err := readTags(string(h.Peek("X-Halfpenny-Tags")))
-	c.tags = tags
-	return err
+	if v := header("X-Halfpenny-Max-Wait-Ms"); len(v) > 0 {
+		ms, err := strconv.ParseInt(string(v), 10, 64)
+		if err != nil || ms < 0 || ms > mostWait {
+			return llm.Invalid("x-halfpenny-max-wait-ms", "The header 'x-halfpenny-max-wait-ms' must be a number of milliseconds from 0 to 600000.")
+		}
+		q.MaxWait = router.NullDuration{Duration: time.Duration(ms) * time.Millisecond, Valid: true}
+	}
+	return nil
 }
+
+// mostWait is how long a call may ask to wait for a target, in milliseconds.
+const mostWait = 600_000
 
 // Bounds of x-halfpenny-tags.
 const (

@@ -1,9 +1,11 @@
 package proxy
 
 import (
+	"errors"
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -26,6 +28,9 @@ type Metrics struct {
 	calibrated  prometheus.Observer // of estimate
 	rateLimited prometheus.Counter
 	cache       *prometheus.CounterVec
+	waited      *prometheus.HistogramVec
+	refused     *prometheus.CounterVec
+	queue       *queue // nil: none
 	known       func(model string) bool
 }
 
@@ -67,8 +72,22 @@ func NewMetrics(reg prometheus.Registerer, known func(model string) bool) *Metri
 		rateLimited: prometheus.NewCounter(prometheus.CounterOpts{Namespace: "halfpenny", Name: "rate_limited_total", Help: "Requests refused by a rate limit."}),
 		cache:       prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "halfpenny", Name: "cache_requests_total", Help: "Requests that may be answered from the cache, by whether they were."}, []string{"result"}),
 	}
+	m.waited = prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: "halfpenny", Name: "queue_waited_seconds", Help: "How long calls have waited for a target whose rate limits were reached, by how the wait ended.", Buckets: seconds}, []string{"end"})
+	m.refused = prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "halfpenny", Name: "queue_refused_total", Help: "Calls that might have waited and did not, because too many did, of the tenant or in all."}, []string{"bound"})
+	for _, end := range waitEnds {
+		m.waited.WithLabelValues(end)
+	}
+	for _, bound := range []string{boundTenant, boundAll} {
+		m.refused.WithLabelValues(bound)
+	}
+	waiting := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "halfpenny", Name: "queue_waiting", Help: "Calls that wait for a target whose rate limits are reached."}, func() float64 {
+		if m.queue == nil {
+			return 0
+		}
+		return float64(m.queue.waiting.Load())
+	})
 	m.raw, m.calibrated = m.estimate.WithLabelValues("false"), m.estimate.WithLabelValues("true")
-	reg.MustRegister(m.attempts, m.duration, m.overhead, m.firstByte, m.estimate, m.rateLimited, m.cache, (*byRequest)(m))
+	reg.MustRegister(m.attempts, m.duration, m.overhead, m.firstByte, m.estimate, m.rateLimited, m.cache, m.waited, m.refused, waiting, (*byRequest)(m))
 	return m
 }
 
@@ -77,6 +96,35 @@ func (m *Metrics) RateLimited() { m.rateLimited.Inc() }
 
 // Cached counts a request that was looked for in the cache.
 func (m *Metrics) Cached(result string) { m.cache.WithLabelValues(result).Inc() }
+
+// The values of the labels of the queue.
+const (
+	boundTenant = "tenant"
+	boundAll    = "all"
+)
+
+var waitEnds = [...]string{"served", "expired", "left", "stopped"}
+
+// Waited notes a wait for a target that ended with err; nil: there was one.
+func (m *Metrics) Waited(d time.Duration, err error) {
+	end := waitEnds[0]
+	switch {
+	case err == nil:
+	case errors.Is(err, errTenantWaits):
+		m.refused.WithLabelValues(boundTenant).Inc()
+		return
+	case errors.Is(err, errAllWait):
+		m.refused.WithLabelValues(boundAll).Inc()
+		return
+	case errors.Is(err, errClientGone):
+		end = waitEnds[2]
+	case errors.Is(err, errDraining):
+		end = waitEnds[3]
+	default:
+		end = waitEnds[1]
+	}
+	m.waited.WithLabelValues(end).Observe(d.Seconds())
+}
 
 // Attempt counts an attempt that has ended.
 func (m *Metrics) Attempt(a *llm.Attempt) {

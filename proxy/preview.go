@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"encoding/json"
 	"time"
 
@@ -9,17 +10,34 @@ import (
 	"github.com/generic-corp/halfpenny/tenancy"
 )
 
-// Preview decides a chat request as the data plane would, and sends nothing.
-// adjust, if not nil, may narrow the query first.
-func (g *Gateway) Preview(caller *tenancy.Caller, chat []byte, adjust func(*router.Query)) (router.Decision, *llm.Error) {
+// Request is a request of the data plane that is only to be weighed.
+type Request struct {
+	Path   string                   // one of the data plane's; empty: that of chat completions
+	Header func(name string) []byte // its x-halfpenny-* headers; nil: it has none
+	Body   []byte                   // JSON
+}
+
+// Preview decides a request as the data plane would, and sends nothing. adjust, if not
+// nil, may narrow the query first.
+func (g *Gateway) Preview(caller *tenancy.Caller, r Request, adjust func(*router.Query)) (router.Decision, *llm.Error) {
 	var (
 		b body
 		p prompt
 		q router.Query
 		d router.Decision
 	)
-	if err := b.read(chat, llm.DialectOpenAI, llm.EndpointChat); err != nil {
+	at, ok := pathOf([]byte(cmp.Or(r.Path, "/v1/chat/completions")))
+	if !ok || at.account != "" || at.endpoint == llm.EndpointModels || usesForms(at.endpoint) {
+		return d, llm.Invalid("path", "The path is none of the data plane's that take JSON and are routed.")
+	}
+	b.named, b.stream = at.model, at.stream
+	if err := b.read(r.Body, at.dialect, at.endpoint); err != nil {
 		return d, err
+	}
+	if r.Header != nil {
+		if err := steer(&q, r.Header); err != nil {
+			return d, err
+		}
 	}
 	g.describe(&b, &p, &q, caller, time.Now())
 	q.Dry = true
@@ -30,8 +48,13 @@ func (g *Gateway) Preview(caller *tenancy.Caller, chat []byte, adjust func(*rout
 	return d, err
 }
 
+// usesForms reports whether the requests of an endpoint are forms instead of JSON.
+func usesForms(e llm.Endpoint) bool {
+	return e == llm.EndpointTranscriptions || e == llm.EndpointTranslations
+}
+
 // ChatOf is a chat request that asks model for task.
-func ChatOf(model, task string) []byte {
+func ChatOf(model, task string) Request {
 	type message struct {
 		Role    string `json:"role"`
 		Content string `json:"content"`
@@ -43,5 +66,5 @@ func ChatOf(model, task string) []byte {
 	if err != nil {
 		panic("BUG: " + err.Error())
 	}
-	return b
+	return Request{Body: b}
 }

@@ -46,7 +46,7 @@ type Estimator interface {
 	TextFor(family *pricing.Profile, text []byte) int64
 }
 
-// Options are what a Gateway is made of. All but the cache and the durations are required.
+// Options are what a Gateway is made of. All but the cache, the habits and the durations are required.
 type Options struct {
 	Keys        Keys
 	Limiter     tenancy.Limiter
@@ -61,6 +61,10 @@ type Options struct {
 	// Cache keeps replies for exact repeats, by keys of CacheKeys; nil: nothing is kept.
 	Cache     cache.Store
 	CacheKeys *cache.Keyer
+	// Habits are what tenants' own traffic has taught; nil: nothing. Signs learns from it;
+	// nil: nobody does. Prompts are compared by keys of CacheKeys.
+	Habits Habits
+	Signs  Signs
 
 	HeaderTimeout time.Duration // for the provider's first byte; 0: 5 minutes
 	IdleTimeout   time.Duration // between two reads of a stream; 0: 2 minutes
@@ -71,9 +75,11 @@ type Options struct {
 // Gateway serves the data plane. It is safe for concurrent use.
 type Gateway struct {
 	Options
-	tables  atomic.Pointer[Tables]
-	outputs outputs
-	flying  atomic.Int64
+	tables        atomic.Pointer[Tables]
+	outputs       outputs
+	conversations conversations
+	flying        atomic.Int64
+	queue         *queue
 }
 
 // Tables say where requests may go: those of live keys, and those of test keys,
@@ -88,7 +94,11 @@ func New(o Options, t Tables) *Gateway {
 	if o.IdleTimeout == 0 {
 		o.IdleTimeout = 2 * time.Minute
 	}
-	g := &Gateway{Options: o}
+	g := &Gateway{Options: o, queue: newQueue(maxWaiting, maxWaitingTenant)}
+	o.Health.OnOpened(g.queue.opened)
+	if o.Metrics != nil {
+		o.Metrics.queue = g.queue
+	}
 	g.Swap(t)
 	return g
 }
@@ -106,6 +116,9 @@ func (g *Gateway) Table(c *tenancy.Caller) *router.Table {
 
 // InFlight returns how many requests are under way.
 func (g *Gateway) InFlight() int64 { return g.flying.Load() }
+
+// Waiting returns how many calls wait for a target whose rate limits are reached.
+func (g *Gateway) Waiting() int { return int(g.queue.waiting.Load()) }
 
 // Handle serves a request of the data plane; false: the path is not one of its own.
 func (g *Gateway) Handle(ctx *fasthttp.RequestCtx) bool {
@@ -183,13 +196,15 @@ type call struct {
 
 	upstream      time.Duration // spent waiting for providers before the first byte
 	failures      []failure
-	inexpressible *llm.Error // why a candidate could not be asked; nil: each could
+	inexpressible *llm.Error       // why a candidate could not be asked; nil: each could
+	unfit         []*router.Target // that could not be asked
 	watch         *watcher
 	client        client
 	streaming     bool
 	finished      bool
 	passes        bool // the request is the provider's own API's, and so is the answer
 	keeping       keeping
+	verdict       verdict
 	refusal       []byte // the provider's own error, which passes; nil: ours
 }
 
@@ -224,7 +239,7 @@ func (c *call) read() *llm.Error {
 	if err := checkModel(b.named); err != nil {
 		return err
 	}
-	if c.endpoint == llm.EndpointTranscriptions || c.endpoint == llm.EndpointTranslations {
+	if usesForms(c.endpoint) {
 		return b.readForm(c.http.PostBody(), string(c.http.Request.Header.ContentType()), c.endpoint)
 	}
 	return b.read(c.http.PostBody(), c.dialect, c.endpoint)
@@ -270,6 +285,8 @@ func (c *call) route() *llm.Error {
 	c.pin()
 	q.Passes = c.passes
 	g.describe(&c.body, &c.prompt, q, c.caller, c.start)
+	c.recall()
+	q.Holdout = c.heldOut()
 	if err := g.Table(c.caller).Decide(q, &c.decision); err != nil {
 		return c.inCallersWords(err)
 	}
@@ -278,6 +295,7 @@ func (c *call) route() *llm.Error {
 
 // prompt is the estimate of a call's prompt. It implements router.Prompt.
 type prompt struct {
+	messages    []byte // raw JSON, as in the request
 	found       pricing.Estimate
 	calibration *pricing.Calibration
 	plain       bool // text alone, without what surrounds messages
@@ -292,6 +310,12 @@ func (p *prompt) Tokens(counted string, family *pricing.Profile) int64 {
 	return tokens
 }
 
+// Text is the task as the difficulty model reads it.
+func (p *prompt) Text(dst []byte) []byte {
+	message, _ := task(p.messages)
+	return appendTask(dst, message)
+}
+
 // describe fills q with what the router must know of a request, and p, which q refers to.
 func (g *Gateway) describe(b *body, p *prompt, q *router.Query, caller *tenancy.Caller, now time.Time) {
 	q.Endpoint, q.Dialect = b.endpoint, b.dialect
@@ -300,10 +324,16 @@ func (g *Gateway) describe(b *body, p *prompt, q *router.Query, caller *tenancy.
 	q.MaxPrompt, q.MaxOutPrice = b.maxPrompt, b.maxOutPrice
 	p.found, p.calibration = g.Estimator.Estimate(b.prompt), g.Calibration
 	p.plain = b.endpoint != llm.EndpointChat
+	p.messages = b.prompt.Messages
 	q.Prompt = p
+	if b.needs.Conversation {
+		_, before := task(p.messages)
+		q.Said = float64(before) / float64(max(1, len(p.messages)))
+	}
 	q.MaxOutput, q.Choices, q.Needs, q.Tier = b.maxOutput, b.choices, b.needs, b.tier
 	q.Tenant = caller.Tenant.Slug
 	q.Policy, q.Test, q.Now = &caller.Tenant.Policy, caller.Key.Test, now
+	g.remind(q, caller, now)
 }
 
 // limit takes one request of the tenant's rate.

@@ -107,6 +107,8 @@ func (c *call) finish(outcome llm.Outcome, status int) {
 	if n := len(r.Attempts); n > 0 {
 		r.Baseline = c.baseline(&r.Attempts[n-1].Usage)
 	}
+	c.observe(outcome)
+	c.remember()
 	if err := c.gateway.Ledger.Finished(r); err != nil {
 		c.gateway.Log.Error("cannot put the end of a call on record", "request", c.id, "error", err)
 	}

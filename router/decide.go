@@ -33,6 +33,9 @@ type choice struct {
 	picky    bool              // the caller or the tenant prefers some providers
 	exact    bool              // the name that is being weighed has a provider's prefix
 	counts   [reasons]int      // targets that are not listed, by reason
+	named    *pricing.Model    // the model that the request names; nil: auto, or unknown
+	stayed   *node             // the target that a tool chain stays at, which is among the options; nil: none
+	outlook  *outlook          // what the prompt asks of models; nil: it has not been read
 }
 
 // Decide orders the targets that may serve q, the best first, into d, whose memory
@@ -40,6 +43,12 @@ type choice struct {
 func (t *Table) Decide(q *Query, d *Decision) *llm.Error {
 	*d = Decision{Candidates: d.Candidates[:0], options: d.options[:0]}
 	c := choice{table: t, query: q, decision: d, policy: routing(q.Policy)}
+	err := c.decide()
+	c.forget()
+	return err
+}
+
+func (c *choice) decide() *llm.Error {
 	c.bounds()
 	c.ask()
 	first, err := c.gather()
@@ -107,10 +116,42 @@ func (c *choice) gather() (first wish, err *llm.Error) {
 
 // wish weighs the targets of one name. group is its place among the names, from 1.
 func (c *choice) wish(w *wish, group int8) {
+	if group == 1 {
+		c.named = w.model
+		c.stay(w)
+	}
 	if w.auto {
 		c.auto(w, group)
 		return
 	}
+	if w.prefixed {
+		c.decision.Mode = llm.ModePinned
+	}
+	why := c.fixed(w, group)
+	if why == llm.ReasonNone {
+		c.foresee()
+	}
+	named := c.hosts(w, group)
+	if group > 1 {
+		return
+	}
+	others := max(0, len(c.table.nodes)-len(w.nodes)) // a name that the catalogue does not know has nodes of its own
+	if c.stayed != nil {
+		others--
+	}
+	switch {
+	case why != llm.ReasonNone:
+		c.counts[why] += others
+	case named == nil:
+		c.counts[llm.ReasonOtherModel] += others
+	default:
+		c.substitute(w, named, others)
+	}
+}
+
+// hosts weighs the targets of a name and returns the cheapest that is eligible; nil:
+// there is none.
+func (c *choice) hosts(w *wish, group int8) *option {
 	from := len(c.decision.options)
 	own := c.ownOnly(w)
 	c.exact = w.prefixed
@@ -128,17 +169,37 @@ func (c *choice) wish(w *wish, group int8) {
 	if sure {
 		doubt(weighed)
 	}
-	others := max(0, len(c.table.nodes)-len(w.nodes)) // a name that the catalogue does not know has nodes of its own
-	if w.prefixed {
-		c.decision.Mode = llm.ModePinned
+	return cheapest(weighed)
+}
+
+// stay keeps a tool chain at the target that has begun it, where the router chose that.
+func (c *choice) stay(w *wish) {
+	last := &c.query.Last
+	if !c.query.Needs.ToolChain || last.Model == "" || w.prefixed || c.decision.Mode != llm.ModeOptimize && !w.auto {
+		return
 	}
+	for _, x := range c.table.accesses {
+		n := x.names[last.Model]
+		if x.account.Name != last.Account || n == nil || n.target.Model == w.model {
+			continue
+		}
+		o := c.weigh(n, true)
+		o.natural, c.stayed = llm.ReasonConversation, n
+		c.decision.options = append(c.decision.options, o)
+	}
+}
+
+// fixed is why a model that was named is not substituted; ReasonNone: it may be.
+func (c *choice) fixed(w *wish, group int8) llm.Reason {
 	switch {
-	case group > 1:
-	case c.decision.Mode == llm.ModePinned:
-		c.counts[llm.ReasonOtherModel] += others
-	default:
-		c.substitute(w, cheapest(weighed), others)
+	case group > 1, c.decision.Mode == llm.ModePinned, c.query.Endpoint != llm.EndpointChat, c.table.bar(w.model) < 0:
+		return llm.ReasonOtherModel
+	case c.query.Needs.ToolChain:
+		return llm.ReasonToolChain
+	case c.fields.Has("reasoning_effort"): // the evidence is of each model's default effort
+		return llm.ReasonNoEvidence
 	}
+	return llm.ReasonNone
 }
 
 // natural is why a target of a name is chosen, if it is.
@@ -170,29 +231,26 @@ func (c *choice) ownOnly(w *wish) bool {
 	return c.decision.Mode == llm.ModePinned && !w.auto && !w.prefixed && slices.ContainsFunc(w.nodes, func(n *node) bool { return n.own })
 }
 
-// auto weighs targets that have evidence: the most capable until one is eligible,
-// then the cheapest of those that reach its share, which is the floor. Only where no
-// target with evidence is eligible, those without are weighed, and all that are
-// eligible stay.
+// auto weighs targets that have evidence: the likeliest to answer right until one is
+// eligible, then the cheapest of those that reach its share, which is the floor. Only
+// where no target with evidence is eligible, those without are weighed, and all that
+// are eligible stay.
 func (c *choice) auto(w *wish, group int8) {
 	t, d := c.table, c.decision
+	c.foresee()
+	clear(c.outlook.weighed)
 	from := len(d.options)
-	best, roomy, next := c.best(w, group)
-	least := best * max(c.query.Floor, cmp.Or(w.floor, c.floor))
+	best, roomy := c.best(w, group)
+	floor := max(c.query.Floor, cmp.Or(w.floor, c.floor))
+	least := best * floor
+	d.Bar.Floor = floor
 	c.capable(d.options[from:], least, roomy)
-	below := next
-	for below < len(t.skilled) && t.skilled[below].skill >= least {
-		below++
-	}
-	if next < below {
-		c.bid(next, below, w, group)
-	}
-	c.pass(t.skilled[below:], llm.ReasonNotCapable)
+	c.bid(least, w, group)
 	if best > 0 {
 		c.pass(t.plain, llm.ReasonNoEvidence)
 	} else {
 		for _, n := range t.plain {
-			d.options = append(d.options, c.offer(n, w, group))
+			c.bring(n, w, group)
 		}
 	}
 	c.counts[llm.ReasonDialect] += t.deaf
@@ -200,33 +258,35 @@ func (c *choice) auto(w *wish, group int8) {
 	c.counts[llm.ReasonUnpriced] += t.free
 }
 
-// best weighs the targets with evidence, the most capable first, up to the first that
-// is eligible and has room to answer, and returns its capability. next is the place
-// behind it. Where only thinking models without room are eligible, it is the first of
-// those, and everything has been weighed.
-func (c *choice) best(w *wish, group int8) (best float64, roomy bool, next int) {
-	t, d := c.table, c.decision
-	for i, n := range t.skilled {
-		o := c.offer(n, w, group)
-		d.options = append(d.options, o)
-		switch {
-		case o.reason != llm.ReasonNone:
-		case !c.cramped(n.target.Model):
-			return n.skill, true, i + 1
-		case best == 0:
-			best = n.skill
+// best weighs the targets with evidence, the likeliest to answer right first, up to
+// the first model of which one is eligible and has room to answer, and returns its
+// chance. Where only thinking models without room are eligible, it is the chance of
+// the first of those, and everything has been weighed.
+func (c *choice) best(w *wish, group int8) (best float64, roomy bool) {
+	t := c.table
+	for i := c.outlook.likeliest(t.subjects); i >= 0; i = c.outlook.likeliest(t.subjects) {
+		for _, n := range t.subjects[i].nodes {
+			if o := c.bring(n, w, group); o.reason == llm.ReasonNone {
+				best, roomy = max(best, o.chance), roomy || !c.cramped(n.target.Model)
+			}
+		}
+		if chance := c.outlook.chances[i]; roomy || best == chance {
+			c.decision.Bar = Bar{Model: t.subjects[i].model.ID, Chance: chance}
+		}
+		if roomy {
+			return c.decision.Bar.Chance, true
 		}
 	}
-	return best, false, len(t.skilled)
+	return best, false
 }
 
 // enough is how many candidates of auto are looked for.
 const enough = maxConsidered
 
-// bid weighs the targets with evidence that have the places from to below by
-// capability, the cheapest first, until there are candidates enough and nothing that
-// is left can be cheaper than they are.
-func (c *choice) bid(from, below int, w *wish, group int8) {
+// bid weighs the other targets with evidence that reach the least chance, the cheapest
+// first, until there are candidates enough and nothing that is left can be cheaper
+// than they are.
+func (c *choice) bid(least float64, w *wish, group int8) {
 	t, d := c.table, c.decision
 	var good rivalry
 	for i := range d.options {
@@ -236,17 +296,16 @@ func (c *choice) bid(from, below int, w *wish, group int8) {
 	for i := range t.cheap {
 		s := &t.cheap[i]
 		switch {
-		case int(s.rank) < from || int(s.rank) >= below:
+		case c.outlook.weighed[s.node.subject], s.node == c.stayed:
 			continue
-		case c.cramped(s.model):
+		case c.chance(s.node) < least, c.cramped(s.model):
 			c.pass(s.node.only[:], llm.ReasonNotCapable)
 			continue
 		case byPrice && good.enough(t) && c.least(s) >= good.dearest && (!c.picky || c.preference(s.node.access) >= good.preference):
 			c.pass(s.node.only[:], llm.ReasonDearer)
 			continue
 		}
-		o := c.offer(s.node, w, group)
-		d.options = append(d.options, o)
+		o := c.bring(s.node, w, group)
 		good.add(&o, group)
 	}
 }
@@ -274,10 +333,15 @@ func (r *rivalry) enough(t *Table) bool {
 	return r.count >= enough && (r.several || len(t.accesses) == 1)
 }
 
-// offer weighs a target that was not named.
-func (c *choice) offer(n *node, w *wish, group int8) option {
+// bring weighs a target that was not named, and enters it among the options, unless it
+// is there already.
+func (c *choice) bring(n *node, w *wish, group int8) option {
+	if n == c.stayed {
+		return c.decision.options[0]
+	}
 	o := c.weigh(n, true)
 	o.group, o.natural = group, c.natural(w, group)
+	c.decision.options = append(c.decision.options, o)
 	return o
 }
 
@@ -285,7 +349,7 @@ func (c *choice) offer(n *node, w *wish, group int8) option {
 // thoughts has room to answer, thinking models that have not.
 func (c *choice) capable(options []option, least float64, roomy bool) {
 	for i := range options {
-		if o := &options[i]; o.reason == llm.ReasonNone && (o.node.skill < least || roomy && c.cramped(o.node.target.Model)) {
+		if o := &options[i]; o.reason == llm.ReasonNone && (o.chance < least || roomy && c.cramped(o.node.target.Model)) {
 			o.reason = llm.ReasonNotCapable
 		}
 	}
@@ -296,7 +360,7 @@ func (c *choice) capable(options []option, least float64, roomy bool) {
 func (c *choice) pass(nodes []*node, reason llm.Reason) {
 	listed := min(len(nodes), max(0, maxConsidered-len(c.decision.options)))
 	for _, n := range nodes[:listed] {
-		c.decision.options = append(c.decision.options, option{node: n, reason: reason})
+		c.decision.options = append(c.decision.options, option{node: n, reason: reason, chance: c.chance(n)})
 	}
 	c.counts[reason] += len(nodes) - listed
 }
@@ -319,18 +383,8 @@ func cheapest(options []option) (best *option) {
 // over by their lowest price alone.
 func (c *choice) substitute(w *wish, named *option, others int) {
 	t, d := c.table, c.decision
-	switch needs := &c.query.Needs; {
-	case named == nil || w.model == nil || w.model.Capability == 0 || c.query.Endpoint != llm.EndpointChat:
-		c.counts[llm.ReasonOtherModel] += others
-		return
-	case needs.ToolChain || needs.Conversation:
-		c.counts[llm.ReasonToolChain] += others
-		return
-	case c.fields.Has("reasoning_effort"): // the evidence is of each model's default effort
-		c.counts[llm.ReasonNoEvidence] += others
-		return
-	}
-	served, floor := named.cost, c.floor*w.model.Capability
+	d.Bar = Bar{Model: w.model.ID, Chance: c.outlook.chances[t.bar(w.model)], Floor: c.floor}
+	served, floor := named.cost, c.floor*d.Bar.Chance
 	best := -1
 	skilled := 0 // targets with evidence, of other models
 	for i := range t.cheap {
@@ -339,7 +393,7 @@ func (c *choice) substitute(w *wish, named *option, others int) {
 			continue
 		}
 		skilled++
-		if s.skill < floor {
+		if c.chance(s.node) < floor {
 			c.counts[llm.ReasonNotCapable]++
 			continue
 		}
@@ -370,7 +424,8 @@ func (c *choice) least(s *offer) llm.Money {
 	if c.query.Tier != "" || c.table.options.Terms != nil {
 		return 0 // the lower bound is of the price list's default tier
 	}
-	return s.least(c.tokensAt(s.node), c.expected(s.model))
+	input := c.tokensAt(s.node)
+	return s.least(input-c.cached(s.node, input), c.expected(s.model))
 }
 
 // substituted weighs a target as a substitute.
@@ -393,7 +448,7 @@ func (c *choice) substituted(n *node) option {
 
 // better reports whether a is the better substitute.
 func better(a, b *option) bool {
-	return cmp.Or(cmp.Compare(a.preference, b.preference), cmp.Compare(a.cost, b.cost), cmp.Compare(b.node.skill, a.node.skill)) < 0
+	return cmp.Or(cmp.Compare(a.preference, b.preference), cmp.Compare(a.cost, b.cost), cmp.Compare(b.chance, a.chance)) < 0
 }
 
 // settle keeps the best substitute (an index into the options; -1: none) and
@@ -408,9 +463,19 @@ func (c *choice) settle(w *wish, best int, served llm.Money) {
 		switch {
 		case i != best:
 			o.reason = llm.ReasonDearer
-		case d.Mode == llm.ModeObserve:
+		case d.Mode == llm.ModeObserve || c.query.Holdout:
 			o.reason = llm.ReasonOtherModel
 			d.Substitution = &llm.Substitution{Provider: o.node.target.Account.Name, Model: o.node.target.ID, Cost: o.cost, Savings: served - o.cost}
+			c.withhold()
+		}
+	}
+}
+
+// withhold gives the holdout as the reason why the named model serves.
+func (c *choice) withhold() {
+	for i := range c.decision.options {
+		if o := &c.decision.options[i]; c.decision.Mode == llm.ModeOptimize && o.natural == llm.ReasonNamed {
+			o.natural = llm.ReasonHoldout
 		}
 	}
 }

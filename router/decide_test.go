@@ -195,16 +195,10 @@ func TestFloorDecidesWhatIsCapable(t *testing.T) {
 	mustOrder(t, table, ask("big", lower), "google:twin groq:vendor/big openai:big openrouter:openai/big", llm.ReasonSubstituted)
 }
 
-func TestNothingIsSubstitutedInsideAToolChainOrConversation(t *testing.T) {
-	table := standard(Options{})
-	for _, change := range []func(*Query){
-		func(q *Query) { q.Needs.ToolChain = true },
-		func(q *Query) { q.Needs.Conversation = true },
-	} {
-		d := mustOrder(t, table, ask("big", change), "groq:vendor/big openai:big openrouter:openai/big", llm.ReasonNamed)
-		if !slices.ContainsFunc(d.Rejected, func(r llm.Rejection) bool { return r.Reason == llm.ReasonToolChain && r.Count > 0 }) {
-			t.Errorf("rejected: %v", d.Rejected)
-		}
+func TestNothingIsSubstitutedInsideAToolChain(t *testing.T) {
+	d := mustOrder(t, standard(Options{}), ask("big", func(q *Query) { q.Needs.ToolChain = true }), "groq:vendor/big openai:big openrouter:openai/big", llm.ReasonNamed)
+	if !slices.ContainsFunc(d.Rejected, func(r llm.Rejection) bool { return r.Reason == llm.ReasonToolChain && r.Count > 0 }) {
+		t.Errorf("rejected: %v", d.Rejected)
 	}
 }
 

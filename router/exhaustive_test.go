@@ -25,6 +25,7 @@ func TestWhatIsNotWeighedWouldNotBeChosen(t *testing.T) {
 		err := table.Decide(q, d)
 		c.bounds()
 		c.ask()
+		c.foresee()
 		w, _ := table.resolve(q, q.Model)
 		want := c.exhaustive(&w)
 		if err != nil || want == nil && w.auto { // then all without evidence were weighed
@@ -34,7 +35,7 @@ func TestWhatIsNotWeighedWouldNotBeChosen(t *testing.T) {
 			return
 		}
 		got := slices.IndexFunc(d.options, func(o option) bool { return &o.node.target == d.Candidates[0].Target })
-		if rivals(&d.options[got], want) != 0 || d.options[got].node.skill != want.node.skill && d.options[got].cost != want.cost {
+		if rivals(&d.options[got], want) != 0 || d.options[got].chance != want.chance && d.options[got].cost != want.cost {
 			t.Fatalf("%s: %s at %s for %s, all weighed: %s at %s for %s", q.Model, d.Candidates[0].Target.ID, d.Candidates[0].Target.Account.Name,
 				d.Candidates[0].Cost.Money, want.node.target.ID, want.node.target.Account.Name, want.cost)
 		}
@@ -63,10 +64,11 @@ func (c *choice) exhaustive(w *wish) (best *option) {
 	}
 	top := 0.0
 	for _, cramped := range []bool{false, true} {
-		for _, n := range c.table.skilled {
+		for i := range c.table.cheap {
+			n := c.table.cheap[i].node
 			o := c.weigh(n, true)
 			if o.group = int8(truth(w.auto)); o.reason == llm.ReasonNone && c.cramped(n.target.Model) == cramped {
-				top = max(top, n.skill)
+				top = max(top, o.chance)
 				all = append(all, o)
 			}
 		}
@@ -78,12 +80,12 @@ func (c *choice) exhaustive(w *wish) (best *option) {
 	if w.auto {
 		floor = max(c.query.Floor, w.floor, truthOf(w.floor == 0)*c.floor) * top
 	} else if w.model != nil {
-		floor = c.floor * w.model.Capability
+		floor = c.floor * c.outlook.chances[c.table.bar(w.model)]
 	}
 	for i := range all {
 		o := &all[i]
 		switch {
-		case o.node.skill < floor:
+		case o.chance < floor:
 		case !w.auto && (served == nil || w.model.Capability == 0 || o.node.target.Model == w.model || o.price == nil || o.cost >= served.cost || o.cooling):
 		case best == nil || compare(*o, *best) < 0:
 			best = o

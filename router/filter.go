@@ -4,6 +4,7 @@ import (
 	"github.com/generic-corp/halfpenny/llm"
 	"github.com/generic-corp/halfpenny/pricing"
 	"github.com/generic-corp/halfpenny/provider"
+	"github.com/generic-corp/halfpenny/router/habits"
 )
 
 // What a call is expected to write where nothing more is known, in tokens: the
@@ -23,6 +24,7 @@ type option struct {
 	price      *pricing.Price // in force now; nil: unpriced, or not looked up yet
 	cost       llm.Money      // estimated; meaningless if unpriced
 	input      int64          // tokens of the prompt; 0: not estimated yet
+	chance     float64        // to answer right; 0: unknown
 	metric     int64          // what provider.sort orders by, less is better
 	preference int32          // position among the providers that the caller or the tenant prefers
 	reason     llm.Reason     // why it is rejected; ReasonNone: eligible
@@ -52,7 +54,7 @@ func stage(r llm.Reason) int8 {
 // named (strict) must fit for certain, while the model that was named is given the
 // benefit of the doubt: its own provider answers for itself.
 func (c *choice) weigh(n *node, strict bool) option {
-	o := option{node: n}
+	o := option{node: n, chance: c.chance(n)}
 	q, m := c.query, n.target.Model
 	dialect := q.Dialect
 	if !q.Passes {
@@ -226,7 +228,8 @@ func (c *choice) fits(o *option, strict bool) bool {
 	return (n.maxOutput == 0 || q.MaxOutput <= n.maxOutput) && (n.context == 0 || prompt <= n.context-min(room, n.context))
 }
 
-// price estimates the cost: the prompt as uncached input, and the expected output.
+// price estimates the cost: the prompt, less what is expected to be read from the
+// provider's cache, and the expected output.
 func (c *choice) price(o *option) {
 	q, target := c.query, &o.node.target
 	m := target.Model
@@ -240,7 +243,8 @@ func (c *choice) price(o *option) {
 	if o.price == nil {
 		return
 	}
-	usage := llm.Usage{Input: o.input, Output: c.expected(m)}
+	cached := c.cached(o.node, o.input)
+	usage := llm.Usage{Input: o.input - cached, CacheRead: cached, Output: c.expected(m)}
 	o.cost = o.price.Bill(&usage)
 }
 
@@ -249,21 +253,73 @@ func (c *choice) expected(m *pricing.Model) int64 {
 	if c.query.Endpoint == llm.EndpointEmbeddings {
 		return 0
 	}
+	if m != nil {
+		if h, ok := c.habit(m.ID); ok && h.Output > 0 {
+			return atMost(h.Output, c.query.MaxOutput) * choices(c.query.Choices)
+		}
+	}
 	return expected(m, c.query.MaxOutput, c.query.Choices)
 }
 
-// expected is the number of tokens that a model is expected to write, where room and
-// choices are max_tokens and n of the request; 0: not stated.
-func expected(m *pricing.Model, room, choices int64) int64 {
+// habit is what the tenant's own traffic has taught of a model.
+func (c *choice) habit(id string) (habits.Habit, bool) {
+	if c.query.Habits == nil {
+		return habits.Habit{}, false
+	}
+	return c.query.Habits.Of(id)
+}
+
+// leastCached is the length in tokens from which on providers cache what a prompt
+// begins with: https://platform.openai.com/docs/guides/prompt-caching.
+const leastCached = 1024
+
+// cached is how many of a prompt's tokens a target is expected to read from its cache:
+// of a running conversation what was said before, where it was said, unless the tenant
+// has never seen that model's cache in use; of any other the tenant's usual share.
+func (c *choice) cached(n *node, input int64) int64 {
+	q := c.query
+	h, known := c.habit(n.target.ID)
+	share := h.CacheShare
+	if q.Needs.Conversation {
+		switch before := float64(input) * q.Said; {
+		case !c.served(n) || before < leastCached:
+			return 0
+		case !known || share > 0:
+			share = max(share, q.Said)
+		}
+	}
+	return int64(share * float64(input))
+}
+
+// served reports whether a target has given the conversation's last answer: it is
+// remembered, or else taken to be the model that was named.
+func (c *choice) served(n *node) bool {
+	if last := &c.query.Last; last.Model != "" {
+		return n.target.ID == last.Model && n.target.Account.Name == last.Account
+	}
+	return c.named != nil && n.target.Model == c.named
+}
+
+// expected is the number of tokens that a model is expected to write, where room and n
+// are max_tokens and n of the request; 0: not stated.
+func expected(m *pricing.Model, room, n int64) int64 {
 	tokens := int64(typicalOutput)
 	if m != nil && m.Reasoning {
 		tokens += typicalThoughts
 	}
-	if room > 0 {
-		tokens = min(tokens, room)
-	}
-	return tokens * min(max(choices, 1), 128)
+	return atMost(tokens, room) * choices(n)
 }
+
+// atMost bounds tokens by the room that the request states; 0: none.
+func atMost(tokens, room int64) int64 {
+	if room > 0 {
+		return min(tokens, room)
+	}
+	return tokens
+}
+
+// choices is n of the request within the API's bounds.
+func choices(n int64) int64 { return min(max(n, 1), 128) }
 
 // affords checks what the call may cost.
 func (c *choice) affords(o *option) llm.Reason {
@@ -285,7 +341,7 @@ func (c *choice) affords(o *option) llm.Reason {
 // rank notes what the order goes by beside the cost.
 func (c *choice) rank(o *option) {
 	q, x := c.query, o.node.access
-	o.cooling = x.condition(q.Now) == Cooling
+	o.cooling = x.condition(q.Now, o.node.target.Sent, o.input) == Cooling
 	o.preference = c.preference(x)
 	switch q.Sort {
 	case "latency":

@@ -171,6 +171,7 @@ func TestRegions(t *testing.T) {
 type prompt func(counted string) int64
 
 func (p prompt) Tokens(counted string, _ *pricing.Profile) int64 { return p(counted) }
+func (p prompt) Text(dst []byte) []byte                          { return dst }
 
 // A tokenizer of its own makes a model dearer, or its window too small.
 func TestTokensByModel(t *testing.T) {

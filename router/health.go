@@ -2,6 +2,7 @@ package router
 
 import (
 	"cmp"
+	"maps"
 	"math"
 	"slices"
 	"sync"
@@ -14,11 +15,13 @@ type FailureClass uint8
 
 // The classes of failure.
 const (
-	FailureCaller FailureClass = iota // the caller's own request: nothing cools
-	FailureLimit                      // a limit of ours: nothing cools
-	FailureQuota                      // the provider's quota: the API key cools
-	FailureFault                      // the provider's fault (5xx, timeout, cut): the account cools after several in a row
-	FailureAuth                       // the provider refuses the operator's API key: the key cools
+	FailureCaller   FailureClass = iota // the caller's own request: nothing cools
+	FailureLimit                        // a limit of ours: nothing cools
+	FailureQuota                        // the provider's quota: the API key cools
+	FailureFault                        // the provider's fault (5xx, timeout, cut): the account cools after several in a row
+	FailureAuth                         // the provider refuses the operator's API key: the key cools
+	FailureOverload                     // the provider has no room for this model: the model cools at this account
+	FailureMissing                      // the account does not have this model: the same, for longer
 )
 
 const (
@@ -27,16 +30,20 @@ const (
 	longestCool  = time.Minute      // of what doubles
 	longestWait  = 15 * time.Minute // of what a provider asks for by Retry-After
 	authCool     = time.Minute
+	missingCool  = time.Minute
 	trialLease   = 10 * time.Second // how long a trial call keeps others waiting for its outcome
+	maxModels    = 1000             // models of an account that are told apart
 )
 
-// Health knows which accounts and API keys are cooling down after failures. It
-// outlives the tables that are built over it, and is safe for concurrent use. When
-// a cool-down ends, one trial call decides whether it is over.
+// Health knows which accounts, models and API keys are cooling down after failures, and
+// what is left of their rate limits. It outlives the tables that are built over it, and
+// is safe for concurrent use. When a cool-down ends, one trial call decides whether it
+// is over.
 type Health struct {
 	now      func() time.Time
 	mu       sync.RWMutex
 	accounts map[string]*accountHealth
+	opened   atomic.Pointer[func()]
 }
 
 // NewHealth returns a Health in which everything is well.
@@ -44,14 +51,49 @@ func NewHealth() *Health {
 	return &Health{now: time.Now, accounts: map[string]*accountHealth{}}
 }
 
-// accountHealth is the state of one account and of its API keys.
+// OnOpened lets f be told when targets may be open that were closed, other than by the
+// passing of time. f must return at once. There is one such f.
+func (h *Health) OnOpened(f func()) {
+	if h != nil {
+		h.opened.Store(&f)
+	}
+}
+
+func (h *Health) tell(opened bool) {
+	if f := h.opened.Load(); opened && f != nil {
+		(*f)()
+	}
+}
+
+// accountHealth is the state of one account, its models and its API keys.
 type accountHealth struct {
 	fault     breaker
+	flying    atomic.Int64  // calls
 	turn      atomic.Uint32 // counts the calls, to use the keys in turn
 	firstByte atomic.Int64  // moving average in nanoseconds; 0: not measured
 	speed     atomic.Uint64 // moving average in tokens a second, float bits; 0: not measured
 	mu        sync.Mutex
-	keys      map[string]*breaker
+	keys      map[string]*keyHealth
+	models    atomic.Pointer[map[string]*modelHealth] // by the name sent; replaced as a whole, so that reading takes no lock
+}
+
+// keyHealth is the state of an API key.
+type keyHealth struct {
+	breaker
+	flying atomic.Int64 // calls
+}
+
+// modelHealth is the state of a model at an account.
+type modelHealth struct {
+	fault  breaker
+	quotas atomic.Pointer[[]*quotaHealth] // of the keys that something is known of
+}
+
+// quotaHealth is the state of a model by one API key: what its rate limits leave.
+type quotaHealth struct {
+	key *keyHealth
+	breaker
+	requests, tokens allowance
 }
 
 // account returns the state of an account, made on first sight.
@@ -65,47 +107,179 @@ func (h *Health) account(name string) *accountHealth {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if a = h.accounts[name]; a == nil {
-		a = &accountHealth{keys: map[string]*breaker{}}
+		a = &accountHealth{keys: map[string]*keyHealth{}}
 		h.accounts[name] = a
 	}
 	return a
 }
 
-func (a *accountHealth) key(secret string) *breaker {
+func (a *accountHealth) key(secret string) *keyHealth {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	b := a.keys[secret]
-	if b == nil {
-		b = new(breaker)
-		a.keys[secret] = b
+	k := a.keys[secret]
+	if k == nil {
+		k = new(keyHealth)
+		a.keys[secret] = k
 	}
-	return b
+	return k
 }
 
-// Report tells of a failed attempt. retryAfter is what the provider asked for; 0: nothing.
+// model returns the state of a model; nil: nothing is known of it.
+func (a *accountHealth) model(name string) *modelHealth {
+	if models := a.models.Load(); models != nil {
+		return (*models)[name]
+	}
+	return nil
+}
+
+// remember returns the state of a model, made on first sight; nil: there are too many.
+func (a *accountHealth) remember(name string, now time.Time) *modelHealth {
+	if m := a.model(name); m != nil {
+		return m
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	models := map[string]*modelHealth{}
+	if old := a.models.Load(); old != nil {
+		if m := (*old)[name]; m != nil {
+			return m
+		}
+		maps.Copy(models, *old)
+	}
+	if len(models) >= maxModels {
+		maps.DeleteFunc(models, func(_ string, m *modelHealth) bool { return m.condition(now) != Cooling })
+	}
+	if len(models) >= maxModels {
+		return nil
+	}
+	m := new(modelHealth)
+	models[name] = m
+	a.models.Store(&models)
+	return m
+}
+
+// condition is that of the model by any key.
+func (m *modelHealth) condition(now time.Time) Condition {
+	if m == nil {
+		return Healthy
+	}
+	return m.fault.condition(now)
+}
+
+// quota returns the state of the model by a key; nil: nothing is known of it.
+func (m *modelHealth) quota(k *keyHealth) *quotaHealth {
+	if m == nil {
+		return nil
+	}
+	if quotas := m.quotas.Load(); quotas != nil {
+		for _, q := range *quotas {
+			if q.key == k {
+				return q
+			}
+		}
+	}
+	return nil
+}
+
+// remember returns the state of the model by a key, made on first sight.
+func (m *modelHealth) remember(k *keyHealth) *quotaHealth {
+	for {
+		if q := m.quota(k); q != nil {
+			return q
+		}
+		old := m.quotas.Load()
+		q := &quotaHealth{key: k}
+		quotas := []*quotaHealth{q}
+		if old != nil {
+			quotas = append(quotas, *old...)
+		}
+		if m.quotas.CompareAndSwap(old, &quotas) {
+			return q
+		}
+	}
+}
+
+// short is until when less is left than a prompt of so many tokens needs, in
+// nanoseconds since 1970; 0: there is enough.
+func (q *quotaHealth) short(now time.Time, tokens int64) int64 {
+	return max(q.requests.short(now, 1), q.tokens.short(now, max(tokens, 1)))
+}
+
+// Report tells of a failed attempt that concerns the account or the API key as a whole.
+// retryAfter is what the provider asked for; 0: nothing.
 func (h *Health) Report(account, secret string, class FailureClass, retryAfter time.Duration) {
 	if h == nil {
 		return
 	}
 	a, now := h.account(account), h.now()
+	asked := min(retryAfter, longestWait)
 	switch class {
 	case FailureQuota:
-		a.key(secret).fail(now, 1, min(retryAfter, longestWait))
+		h.tell(a.key(secret).fail(now, 1, asked, true))
 	case FailureAuth:
-		a.key(secret).fail(now, 1, authCool)
-	case FailureFault:
-		a.fault.fail(now, faultsToCool, min(retryAfter, longestWait))
+		h.tell(a.key(secret).fail(now, 1, authCool, false))
+	case FailureFault, FailureOverload:
+		h.tell(a.fault.fail(now, faultsToCool, asked, false))
 	}
 }
 
-// OK tells of an attempt that the provider answered.
-func (h *Health) OK(account, secret string) {
+// ReportModel tells of a failed attempt that concerns one model, by the name sent: a
+// rate limit that is the model's own, an overload, or that it is not there. Of other
+// classes it is Report.
+func (h *Health) ReportModel(account, secret, model string, class FailureClass, retryAfter time.Duration) {
 	if h == nil {
 		return
 	}
+	a, now := h.account(account), h.now()
+	m := a.remember(model, now)
+	asked := min(retryAfter, longestWait)
+	switch {
+	case m != nil && class == FailureQuota:
+		h.tell(m.remember(a.key(secret)).fail(now, 1, asked, true))
+	case m != nil && class == FailureOverload:
+		h.tell(m.fault.fail(now, 1, asked, false))
+	case m != nil && class == FailureMissing:
+		h.tell(m.fault.fail(now, 1, missingCool, false))
+	default:
+		h.Report(account, secret, class, retryAfter)
+	}
+}
+
+// OK tells of an attempt that the provider answered. model is the name sent.
+func (h *Health) OK(account, secret, model string) {
+	if h == nil {
+		return
+	}
+	a, now := h.account(account), h.now()
+	k := a.key(secret)
+	opened := a.fault.ok(now, true)
+	opened = k.ok(now, false) || opened
+	if m := a.model(model); m != nil {
+		opened = m.fault.ok(now, false) || opened
+		if q := m.quota(k); q != nil {
+			opened = q.ok(now, false) || opened
+		}
+	}
+	h.tell(opened)
+}
+
+// Learn takes what a reply tells of the rate limits of an API key for a model, by the
+// name sent. Whoever tells them counts them for each model: OpenAI, Azure, Groq and
+// Anthropic say so. Where one counts them for the key, other models are tried in vain
+// once, where the other reading would leave what they have left unused.
+func (h *Health) Learn(account, secret, model string, l *Limits) {
+	if h == nil || !l.Told {
+		return
+	}
 	a := h.account(account)
-	a.fault.ok(h.now(), true)
-	a.key(secret).ok(h.now(), false)
+	m := a.remember(model, h.now())
+	if m == nil {
+		return
+	}
+	q := m.remember(a.key(secret))
+	more := q.requests.set(l.Requests)
+	more = q.tokens.set(l.Tokens) || more
+	h.tell(more)
 }
 
 // Observe tells how fast an account answered: the time to the first byte, and the
@@ -168,8 +342,8 @@ func (h *Health) State(account string) State {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	best := Cooling
-	for _, b := range a.keys {
-		condition := b.condition(now)
+	for _, k := range a.keys {
+		condition := k.condition(now)
 		best = min(best, condition)
 		s.Keys++
 		if condition == Cooling {
@@ -196,143 +370,6 @@ func (h *Health) States() []State {
 	}
 	slices.SortFunc(states, func(a, b State) int { return cmp.Compare(a.Account, b.Account) })
 	return states
-}
-
-// breaker is a cool-down with exponential backoff. Reading its condition takes no lock.
-type breaker struct {
-	until    atomic.Int64 // nanoseconds since 1970; 0: not cooling
-	failures atomic.Int32 // consecutive
-	mu       sync.Mutex
-	trying   bool // a trial call is under way
-}
-
-func (b *breaker) condition(now time.Time) Condition {
-	switch until := b.until.Load(); {
-	case until == 0:
-		return Healthy
-	case until > now.UnixNano():
-		return Cooling
-	}
-	return Trial
-}
-
-// fail counts a failure and cools from the given number on: for as long as the
-// provider asks, else with backoff. Failures of calls that were under way when the
-// cool-down began do not prolong it.
-func (b *breaker) fail(now time.Time, from int32, asked time.Duration) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.condition(now) == Cooling && !b.trying {
-		if end := now.Add(asked).UnixNano(); end > b.until.Load() {
-			b.until.Store(end)
-		}
-		return
-	}
-	b.trying = false
-	n := b.failures.Add(1)
-	if asked <= 0 {
-		if n < from {
-			return
-		}
-		asked = min(longestCool, firstCool<<min(n-from, 10))
-	}
-	b.until.Store(now.Add(asked).UnixNano())
-}
-
-// ok ends the cool-down. Where early is false, a success during the cool-down
-// does not count unless it was the trial: its call may have begun before.
-func (b *breaker) ok(now time.Time, early bool) {
-	if b.until.Load() == 0 && b.failures.Load() == 0 {
-		return
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if !early && !b.trying && b.condition(now) == Cooling {
-		return
-	}
-	b.trying = false
-	b.failures.Store(0)
-	b.until.Store(0)
-}
-
-// claim takes the trial call of a cool-down that has ended; only one caller gets it.
-func (b *breaker) claim(now time.Time) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.condition(now) != Trial {
-		return b.condition(now) == Healthy
-	}
-	b.trying = true
-	b.until.Store(now.Add(trialLease).UnixNano())
-	return true
-}
-
-// access is an account of a table with its state.
-type access struct {
-	account *Account
-	health  *accountHealth
-	keys    []*breaker       // of account.Secrets, in their order
-	names   map[string]*node // what a model's name means here
-	aliases []string         // other names of the account: its kind and the kind's aliases
-}
-
-func newAccess(a *Account, h *Health) *access {
-	x := &access{account: a, health: h.account(a.Name)}
-	for _, secret := range a.Secrets {
-		x.keys = append(x.keys, x.health.key(secret))
-	}
-	return x
-}
-
-// condition is the account's, or that of its best API key if that is worse.
-func (x *access) condition(now time.Time) Condition {
-	best := Cooling
-	for _, k := range x.keys {
-		best = min(best, k.condition(now))
-	}
-	if len(x.keys) == 0 {
-		best = Healthy
-	}
-	return max(best, x.health.fault.condition(now))
-}
-
-// claim takes the trial calls that using the account and the key needs.
-func (x *access) claim(now time.Time, key int) bool {
-	if !x.health.fault.claim(now) {
-		return false
-	}
-	return len(x.keys) == 0 || x.keys[key].condition(now) == Cooling || x.keys[key].claim(now)
-}
-
-// next returns the API key whose turn it is, passing over cooling ones where there
-// are others. It takes the turn only if told to.
-func (x *access) next(now time.Time, take bool) (secret string, index int) {
-	n := len(x.keys)
-	if n == 0 {
-		return "", 0
-	}
-	var turn uint32
-	if n > 1 {
-		if take {
-			turn = x.health.turn.Add(1) - 1
-		} else {
-			turn = x.health.turn.Load()
-		}
-	}
-	index = int(turn % uint32(n))
-	for i := range n {
-		k := (index + i) % n
-		if x.keys[k].condition(now) == Healthy {
-			return x.account.Secrets[k], k
-		}
-	}
-	for i := range n {
-		k := (index + i) % n
-		if x.keys[k].condition(now) == Trial {
-			return x.account.Secrets[k], k
-		}
-	}
-	return x.account.Secrets[index], index
 }
 
 // latency is the average time to the first byte in nanoseconds; what was not measured comes last.

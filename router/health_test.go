@@ -2,6 +2,7 @@ package router
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -54,7 +55,7 @@ func TestSuccessBreaksARowOfFaults(t *testing.T) {
 		for range faultsToCool - 1 {
 			c.Report("a", "k", FailureFault, 0)
 		}
-		c.OK("a", "k")
+		c.OK("a", "k", "m")
 	}
 	c.mustBe(t, "a", Healthy)
 }
@@ -77,7 +78,7 @@ func TestCoolDownDoublesUpToAMinute(t *testing.T) {
 		c.Report("a", "k", FailureFault, 0)
 	}
 	c.pass(time.Minute)
-	c.OK("a", "k")
+	c.OK("a", "k", "m")
 	c.mustBe(t, "a", Healthy)
 }
 
@@ -102,10 +103,10 @@ func TestRetryAfterIsHeeded(t *testing.T) {
 func TestLateSuccessDoesNotEndAKeysCoolDown(t *testing.T) {
 	c := newClock()
 	c.Report("a", "k", FailureQuota, 10*time.Second)
-	c.OK("a", "k")
+	c.OK("a", "k", "m")
 	c.mustBe(t, "a", Cooling)
 	c.pass(10 * time.Second)
-	c.OK("a", "k")
+	c.OK("a", "k", "m")
 	c.mustBe(t, "a", Healthy)
 }
 
@@ -151,7 +152,7 @@ func TestOneTrialCallEndsACoolDown(t *testing.T) {
 	// A trial whose outcome nobody tells does not block for ever.
 	c.pass(trialLease)
 	mustOrder(t, table, q(false), first, llm.ReasonNamed)
-	c.OK("groq", "key-groq")
+	c.OK("groq", "key-groq", "m")
 	mustOrder(t, table, q(false), first, llm.ReasonNamed)
 	mustOrder(t, table, q(false), first, llm.ReasonNamed)
 }
@@ -204,7 +205,7 @@ func TestStatesAreForMetrics(t *testing.T) {
 func TestNilHealthIsAlwaysWell(t *testing.T) {
 	var h *Health
 	h.Report("a", "k", FailureFault, 0)
-	h.OK("a", "k")
+	h.OK("a", "k", "m")
 	h.Observe("a", 1, 1)
 }
 
@@ -240,11 +241,161 @@ func TestHealthUnderConcurrency(t *testing.T) {
 			name := fmt.Sprint("account", i%3)
 			for j := range 200 {
 				c.Report(name, "k", FailureClass(j%5), time.Duration(j))
-				c.OK(name, "k")
+				c.OK(name, "k", "m")
 				c.Observe(name, time.Duration(j), float64(j))
 				c.States()
 			}
 		})
 	}
 	group.Wait()
+}
+
+// What fails of one model must not close the others.
+func TestFailuresOfAModelCoolItAlone(t *testing.T) {
+	f := func(class FailureClass, asked, want time.Duration) {
+		t.Helper()
+		c := newClock()
+		table := standard(Options{Health: c.Health})
+		q := func(model string) *Query {
+			return ask(model, mode(llm.ModeObserve), func(q *Query) { q.Now = c.at })
+		}
+		c.ReportModel("groq", "key-groq", "vendor/big", class, asked)
+		c.pass(want - 1)
+		mustOrder(t, table, q("big"), "openai:big openrouter:openai/big groq:vendor/big", llm.ReasonNamed)
+		mustOrder(t, table, q("mid"), "groq:vendor/mid openai:mid", llm.ReasonNamed)
+		c.OK("groq", "key-groq", "vendor/big") // of a call that began before
+		mustOrder(t, table, q("big"), "openai:big openrouter:openai/big groq:vendor/big", llm.ReasonNamed)
+		c.pass(1)
+		const well = "groq:vendor/big openai:big openrouter:openai/big"
+		mustOrder(t, table, q("big"), well, llm.ReasonNamed) // the trial
+		mustOrder(t, table, q("big"), "openai:big openrouter:openai/big groq:vendor/big", llm.ReasonNamed)
+		c.OK("groq", "key-groq", "vendor/big")
+		mustOrder(t, table, q("big"), well, llm.ReasonNamed)
+		mustOrder(t, table, q("big"), well, llm.ReasonNamed)
+	}
+	f(FailureOverload, 0, firstCool)
+	f(FailureOverload, 7*time.Second, 7*time.Second)
+	f(FailureMissing, 0, missingCool)
+	f(FailureQuota, 0, firstCool)
+	f(FailureQuota, 7*time.Second, 7*time.Second)
+}
+
+// A key that was cooling is used again although another one is well.
+func TestKeyComesBackByItsTrial(t *testing.T) {
+	c := newClock()
+	table := twoKeys(c)
+	c.Report("openai", "k1", FailureQuota, time.Second)
+	c.pass(time.Second)
+	got := used(t, c, table, ask("old"), 4)
+	if n := strings.Count(got, "k1"); n != 1 {
+		t.Errorf("%s has %d trials", got, n)
+	}
+	c.OK("openai", "k1", "old")
+	if got := used(t, c, table, ask("old"), 4); strings.Count(got, "k1") != 2 {
+		t.Errorf("after the trial: %s", got)
+	}
+}
+
+// Where one of several trials is another's, those that were taken with it are given back.
+func TestTrialIsGivenBack(t *testing.T) {
+	f := func(name string, taken func(*accountHealth) *breaker) {
+		t.Helper()
+		c := newClock()
+		x := standard(Options{Health: c.Health}).prefixes["groq"][0]
+		for range faultsToCool {
+			c.Report("groq", "key-groq", FailureFault, 0)
+		}
+		c.Report("groq", "key-groq", FailureQuota, 0)
+		c.ReportModel("groq", "key-groq", "vendor/big", FailureOverload, 0)
+		c.pass(firstCool)
+		b := taken(c.account("groq"))
+		b.claim(c.at)
+		if _, ok := x.claim(c.at, "vendor/big", 1); ok {
+			t.Errorf("%s: two trial calls", name)
+		}
+		b.giveBack(c.at)
+		if _, ok := x.claim(c.at, "vendor/big", 1); !ok {
+			t.Errorf("%s: the other trial calls are gone", name)
+		}
+	}
+	f("account", func(a *accountHealth) *breaker { return &a.fault })
+	f("model", func(a *accountHealth) *breaker { return &a.model("vendor/big").fault })
+	f("key", func(a *accountHealth) *breaker { return &a.key("key-groq").breaker })
+}
+
+func TestModelsThatAreToldApartAreBounded(t *testing.T) {
+	c := newClock()
+	for i := range 3 * maxModels {
+		c.ReportModel("a", "k", fmt.Sprint(i), FailureMissing, 0)
+		if i == maxModels {
+			c.pass(missingCool)
+		}
+	}
+	if n := len(*c.account("a").models.Load()); n > maxModels || n < maxModels/2 {
+		t.Errorf("%d models", n)
+	}
+	c.ReportModel("a", "k", "one more", FailureQuota, time.Minute) // then the whole key cools
+	c.mustBe(t, "a", Cooling)
+}
+
+// equals are accounts that differ in nothing but their weight.
+func equals(c *clock, weights ...int) *Table {
+	var accounts []*Account
+	for i, w := range weights {
+		a := account(string(rune('a'+i)), "openai")
+		a.Weight = w
+		accounts = append(accounts, a)
+	}
+	return NewTable(catalogue, accounts, Options{Health: c.Health})
+}
+
+// served counts which accounts get n calls that stay under way.
+func served(t *testing.T, table *Table, n int) (names string, flights []Flight) {
+	t.Helper()
+	for range n {
+		d := decide(t, table, ask("old"))
+		names += d.Candidates[0].Target.Account.Name
+		flights = append(flights, d.Candidates[0].Begin())
+	}
+	return names, flights
+}
+
+func TestEqualAccountsShareTheLoadByWeight(t *testing.T) {
+	c := newClock()
+	table := equals(c, 3, 1)
+	names, flights := served(t, table, 40)
+	if n := strings.Count(names, "b"); n != 10 {
+		t.Errorf("b has %d of 40 calls under way: %s", n, names)
+	}
+	for i := range flights {
+		if names[i] == 'a' {
+			flights[i].End()
+			flights[i].End() // counts once
+		}
+	}
+	if more, _ := served(t, table, 30); strings.Contains(more, "b") {
+		t.Errorf("b is loaded, a is not: %s", more)
+	}
+}
+
+func TestSlowAccountIsProbedOnly(t *testing.T) {
+	c := newClock()
+	table := equals(c, 1, 1)
+	f := func(why, slow string, want int) {
+		t.Helper()
+		got := ""
+		for range 4 * probeEvery { // two rounds of probes
+			got += decide(t, table, ask("old")).Candidates[0].Target.Account.Name
+		}
+		if n := strings.Count(got, slow); n != want {
+			t.Errorf("%s: %s", why, got)
+		}
+	}
+	c.Observe("a", 300*time.Millisecond, 0)
+	c.Observe("b", 200*time.Millisecond, 0)
+	f("nearly as fast", "a", 2*probeEvery)
+	c.Observe("b", 20*time.Second, 0)
+	f("b is slow", "b", 2)
+	c.Observe("a", 200*time.Second, 0)
+	f("a is slower", "a", 2)
 }

@@ -102,7 +102,7 @@ func (t *Table) unlisted(x *access, name string) *node {
 	if m == nil {
 		return newNode(x, nil, nil, name, name)
 	}
-	return newNode(x, m, m.Host(x.account.Kind), name, name)
+	return t.assess(newNode(x, m, m.Host(x.account.Kind), name, name))
 }
 
 // allowed reports whether a tenant's lists allow a target. An entry is any name of

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math"
 	"slices"
+	"time"
 
 	"github.com/generic-corp/halfpenny/llm"
 )
@@ -30,7 +31,7 @@ func compare(a, b option) int {
 	if d := rivals(&a, &b); d != 0 {
 		return d
 	}
-	if d := cmp.Compare(b.node.skill, a.node.skill); d != 0 {
+	if d := cmp.Compare(b.chance, a.chance); d != 0 {
 		return d
 	}
 	if d := cmp.Compare(a.node.target.ID, b.node.target.ID); d != 0 {
@@ -77,7 +78,13 @@ func truth(b bool) int {
 	return 0
 }
 
-// take lets accounts that are equal in everything take turns by weight.
+// probeEvery is how often, in rounds of turns, a slow account is used all the same, to
+// see whether it still is.
+const probeEvery = 8
+
+// take chooses among accounts that are equal in everything: the one with the fewest
+// calls in flight for its weight; where that is equal, one that answers in less than
+// half of the time; and where that does not tell them apart either, in turn by weight.
 func (c *choice) take(options []option) {
 	ties, total := 0, uint64(0)
 	for i := range options {
@@ -95,15 +102,36 @@ func (c *choice) take(options []option) {
 	if !c.query.Dry {
 		turn = c.table.turn.Add(1) - 1
 	}
-	turn %= total
+	best, probe := turnOf(options[:ties], turn%total), turn/total%probeEvery == probeEvery-1
 	for i := range ties {
-		if w := weight(&options[i]); turn >= w {
-			turn -= w
-			continue
+		if lighter(&options[i], &options[best], probe) {
+			best = i
 		}
-		rotate(options[:i+1])
-		return
 	}
+	rotate(options[:best+1])
+}
+
+// turnOf is whose turn it is, out of as many turns as the weights of all.
+func turnOf(options []option, turn uint64) int {
+	for i := range options {
+		w := weight(&options[i])
+		if turn < w {
+			return i
+		}
+		turn -= w
+	}
+	return 0
+}
+
+// lighter reports whether a is to be preferred to b, whose turn it is. A probe does not
+// look at how fast they are.
+func lighter(a, b *option, probe bool) bool {
+	x, y := a.node.access.health, b.node.access.health
+	if d := cmp.Compare(uint64(x.flying.Load())*weight(b), uint64(y.flying.Load())*weight(a)); d != 0 || probe {
+		return d < 0
+	}
+	fast, slow := x.firstByte.Load(), y.firstByte.Load()
+	return fast > 0 && fast < slow/2
 }
 
 func weight(o *option) uint64 { return uint64(max(1, o.node.target.Account.Weight)) }
@@ -117,34 +145,61 @@ func rotate(options []option) {
 
 // choose turns the eligible options into candidates.
 func (c *choice) choose(options []option) {
-	secret := c.claim(options)
+	first := c.claim(options)
 	for i := range options {
 		o := &options[i]
-		candidate := Candidate{Target: &o.node.target, Secret: secret, Capability: o.node.skill, Reason: o.natural, Input: o.input, Output: c.expected(o.node.target.Model)}
+		x, sent := o.node.access, o.node.target.Sent
+		candidate := Candidate{Target: &o.node.target, Capability: o.chance, Reason: o.natural, Input: o.input, Output: c.expected(o.node.target.Model),
+			Cooling: o.cooling, access: x, key: first}
 		switch {
 		case i > 0:
-			candidate.Secret, _ = o.node.access.next(c.query.Now, false)
+			candidate.key = x.next(c.query.Now, x.health.model(sent), o.input, false)
 			candidate.Reason = llm.ReasonFallback
 		case len(options) == 1 && o.natural == llm.ReasonCheapestCapable:
 			candidate.Reason = llm.ReasonOnlyCandidate
+		}
+		candidate.Secret = x.secrets[candidate.key]
+		if o.cooling {
+			candidate.Opens, candidate.Pending = x.opens(c.query.Now, sent, o.input)
 		}
 		if o.price != nil {
 			candidate.Cost, candidate.Rates = llm.Known(o.cost), o.price.Rates
 		}
 		c.decision.Candidates = append(c.decision.Candidates, candidate)
 	}
+	c.decision.MaxWait = c.maxWait()
 }
 
-// claim takes the turn of an API key for the first option and returns the key.
-// Where a cool-down has just ended it takes the trial call as well; an option whose
-// trial another call has is as good as cooling, and goes behind the others.
-func (c *choice) claim(options []option) (secret string) {
+// maxWait is how long the call may wait: as long as the request says, within what the
+// tenant states.
+func (c *choice) maxWait() time.Duration {
+	asked, stated := c.query.MaxWait, c.policy.MaxWaitMs
+	switch {
+	case stated == nil && !asked.Valid:
+		return c.table.options.MaxWait
+	case stated == nil:
+		return asked.Duration
+	}
+	most := time.Duration(*stated) * time.Millisecond
+	if asked.Valid {
+		most = min(most, asked.Duration)
+	}
+	return most
+}
+
+// claim finds the API key for the first option, and takes its turn. Where a cool-down
+// has just ended it takes the trial call as well; an option whose trial another call
+// has is as good as cooling, and goes behind the others.
+func (c *choice) claim(options []option) (key int) {
 	now := c.query.Now
 	for {
 		first := options[0]
-		secret, key := first.node.access.next(now, !c.query.Dry)
-		if first.cooling || c.query.Dry || first.node.access.claim(now, key) {
-			return secret
+		x, sent := first.node.access, first.node.target.Sent
+		if first.cooling || c.query.Dry {
+			return x.next(now, x.health.model(sent), first.input, !c.query.Dry)
+		}
+		if key, ok := x.claim(now, sent, first.input); ok {
+			return key
 		}
 		first.cooling = true
 		copy(options, options[1:])
@@ -176,7 +231,7 @@ func (c *choice) account(eligible int) {
 			c.price(o)
 		}
 		n := o.node
-		listed := llm.Considered{Provider: n.target.Account.Name, Model: n.target.ID, Capability: n.skill, Reason: reason}
+		listed := llm.Considered{Provider: n.target.Account.Name, Model: n.target.ID, Capability: o.chance, Reason: reason}
 		if o.price != nil {
 			listed.Cost = llm.Known(o.cost)
 		}

@@ -8,6 +8,8 @@ import (
 	"github.com/generic-corp/halfpenny/llm"
 	"github.com/generic-corp/halfpenny/pricing"
 	"github.com/generic-corp/halfpenny/provider"
+	"github.com/generic-corp/halfpenny/router/habits"
+	"github.com/generic-corp/halfpenny/router/model"
 	"github.com/generic-corp/halfpenny/tenancy"
 )
 
@@ -53,7 +55,17 @@ type Prompt interface {
 	// Tokens estimates the prompt for a target, by its Counted and Family. An empty
 	// counted is that of a model that no target stands for.
 	Tokens(counted string, family *pricing.Profile) int64
+	// Text appends the task as the difficulty model reads it, and returns dst.
+	Text(dst []byte) []byte
 }
+
+// Habits are what a tenant's own traffic has taught of a model, by its id in records.
+type Habits interface {
+	Of(model string) (habits.Habit, bool)
+}
+
+// Served is the target that has given an answer; zero: it is not known.
+type Served struct{ Account, Model string }
 
 // Query is one request as the router sees it.
 type Query struct {
@@ -78,12 +90,23 @@ type Query struct {
 	Needs       Needs
 	Fields      []string // top-level fields that the request carries, but those that Inert reports; valid during Decide only
 	HabitModel  string   // the tenant's most used named model of the last 30 days, as baseline of auto; empty: unknown
+	Habits      Habits   // of the tenant; nil: none
+	Said        float64  // share of the prompt that earlier turns of the conversation have said, 0..1
+	Last        Served   // what gave the conversation's last answer
+	Holdout     bool     // it is served as named, where another model would be, to measure what that saves
 	Passes      bool     // it goes to its provider's own API, as it stands
 	Dry         bool     // a dry run: it takes no turn and no trial call
 	Tenant      string   // slug, which prices may depend on
 	Policy      *tenancy.Policy
 	Test        bool // a gc_test_ key
 	Now         time.Time
+	MaxWait     NullDuration // of the request, for a target that its rate limits have closed
+}
+
+// NullDuration is a duration that may not be stated.
+type NullDuration struct {
+	Duration time.Duration
+	Valid    bool
 }
 
 // Candidate is one target of a decision with its estimate.
@@ -94,8 +117,14 @@ type Candidate struct {
 	Rates      llm.Rates     // in force now; meaningless if unpriced
 	Input      int64         // tokens that the prompt is estimated at
 	Output     int64         // tokens that the model is expected to write
-	Capability float64
+	Capability float64       // P(right) as predicted; 0: unknown
 	Reason     llm.Reason
+	Cooling    bool      // it is left alone for now, so it is behind what is not
+	Opens      time.Time // of one that cools: when the rate limits end that alone are the reason; zero: others are
+	Pending    bool      // a trial call is under way, which may open it before
+
+	access *access
+	key    int // of the access's keys
 }
 
 // Decision is what Decide found. Candidates is memory that the next Decide with
@@ -109,9 +138,20 @@ type Decision struct {
 	BaselineKind  llm.BaselineKind
 	BaselineName  string
 	BaselineRates llm.Rates         // to price the baseline by the usage of the call; valid if BaselineKind is not none
-	Substitution  *llm.Substitution // mode observe only: what optimize would have done
+	Substitution  *llm.Substitution // of mode observe and of the holdout: what optimize would have done
+	Bar           Bar               // what a model that was not named had to reach; zero: none was looked for
+	Coverage      float64           // how much the prompt is like what the difficulty model has learned from, 0..1; 0: it was not read
+	MaxWait       time.Duration     // how long the call may wait for a target that its rate limits have closed
 
 	options []option // working memory
+}
+
+// Bar is the chance to answer right that a model must have to be chosen unnamed: a
+// share of that of the named model, or of the best eligible one.
+type Bar struct {
+	Model  string
+	Chance float64 // of Model
+	Floor  float64 // the share
 }
 
 // Options are what the configuration says of routing.
@@ -121,5 +161,7 @@ type Options struct {
 	BaselineModel string            // what auto is compared with; empty: the tenant's habit
 	Aliases       map[string]string // names for models, prefixed models or auto
 	Health        *Health           // nil: every target is always healthy
+	Difficulty    *model.Model      // predicts who answers a prompt right; nil: the catalogue's capabilities hold for every prompt
+	MaxWait       time.Duration     // of tenants that state none, for a target that its rate limits have closed
 	Terms         *pricing.Terms    // what the operator agreed on; nil: list prices. The baseline is always a list price.
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/generic-corp/halfpenny/llm"
 	"github.com/generic-corp/halfpenny/pricing"
 	"github.com/generic-corp/halfpenny/provider"
+	"github.com/generic-corp/halfpenny/router/model"
 	"github.com/generic-corp/halfpenny/tenancy"
 )
 
@@ -24,8 +25,9 @@ type Table struct {
 	accesses  []*access                 // in the order of the configuration
 	prefixes  map[string][]*access      // by account name, else kind, else the kind's aliases
 	nodes     []*node                   // one for each model at each account, by id
-	skilled   []*node                   // those that have evidence of their own, the most capable first
-	cheap     []offer                   // the same, the cheapest first
+	subjects  []subject                 // the models whose capability something is known of
+	bars      map[*pricing.Model]int    // their places among the subjects
+	cheap     []offer                   // the targets whose models have evidence of their own, the cheapest first
 	plain     []*node                   // those without evidence that auto may fall back to
 	deaf      int                       // count of those that do not answer a conversation, which only their name chooses
 	unknown   int                       // count of those that nothing is known of, likewise
@@ -50,7 +52,8 @@ type node struct {
 	context   int64             // tokens, the host's limit; 0: unknown
 	maxInput  int64
 	maxOutput int64
-	skill     float64  // the model's capability; 0: unknown
+	subject   int      // the model's place among the table's subjects; -1: nothing is known of it
+	skill     float64  // the model's chance to answer right on the whole; 0: unknown
 	only      [1]*node // the node itself, as a list
 }
 
@@ -58,11 +61,9 @@ type node struct {
 type offer struct {
 	node   *node
 	model  *pricing.Model
-	skill  float64
 	input  llm.Rate // the lowest of its price list
 	output llm.Rate
 	usual  llm.Money // what a usual call costs at least
-	rank   int32     // its place by capability
 }
 
 // NewTable builds the table of the accounts. Health, where given, is shared with
@@ -73,7 +74,7 @@ func NewTable(catalogue *pricing.Catalogue, accounts []*Account, options Options
 		options.Health = NewHealth()
 	}
 	t := &Table{catalogue: catalogue, options: options, prefixes: map[string][]*access{}, byName: map[string][]*node{},
-		foreign: map[string]*pricing.Model{}}
+		bars: map[*pricing.Model]int{}, foreign: map[string]*pricing.Model{}}
 	for _, a := range accounts {
 		t.real = t.real || !a.Simulated
 		x := newAccess(a, options.Health)
@@ -138,7 +139,8 @@ func (t *Table) serveUnlisted(x *access) {
 
 // add enters a target under all the names that mean it.
 func (t *Table) add(x *access, m *pricing.Model, h *pricing.Host, id, sent string) {
-	n := newNode(x, m, h, id, sent)
+	t.know(m)
+	n := t.assess(newNode(x, m, h, id, sent))
 	t.nodes = append(t.nodes, n)
 	t.name(n, id)
 	if m == nil {
@@ -181,9 +183,9 @@ func (t *Table) settle() {
 }
 
 func newNode(x *access, m *pricing.Model, h *pricing.Host, id, sent string) *node {
-	n := &node{target: Target{Account: x.account, Model: m, ID: id, Sent: sent, Family: familyOf(x, m, id), Counted: x.account.Kind + "/" + id}, access: x, host: h}
+	n := &node{target: Target{Account: x.account, Model: m, ID: id, Sent: sent, Family: familyOf(x, m, id), Counted: x.account.Kind + "/" + id}, access: x, host: h, subject: -1}
 	if m != nil {
-		n.own, n.skill = m.Owner == x.account.Kind, m.Capability
+		n.own = m.Owner == x.account.Kind
 		n.context, n.maxInput, n.maxOutput = m.Context, m.MaxInput, m.MaxOutput
 	}
 	n.document()
@@ -301,8 +303,10 @@ func (t *Table) sort() {
 			t.unknown++
 		case free(n.host):
 			t.free++
-		case evidence(n) > 0:
-			t.skilled = append(t.skilled, n)
+		case n.subject >= 0 && !m.Indirect:
+			s := &t.subjects[n.subject]
+			s.nodes = append(s.nodes, n)
+			t.cheap = append(t.cheap, offerOf(n))
 		default:
 			t.plain = append(t.plain, n)
 		}
@@ -310,12 +314,51 @@ func (t *Table) sort() {
 			t.ids = append(t.ids, n.target.ID)
 		}
 	}
-	slices.SortStableFunc(t.skilled, func(a, b *node) int { return cmp.Compare(b.skill, a.skill) })
-	t.cheap = make([]offer, len(t.skilled))
-	for i, n := range t.skilled {
-		t.cheap[i] = offerOf(n, i)
-	}
 	slices.SortStableFunc(t.cheap, func(a, b offer) int { return cmp.Compare(a.usual, b.usual) })
+}
+
+// know enters a model among the subjects if something is known of its capability.
+func (t *Table) know(m *pricing.Model) {
+	if m == nil || m.Unverified || !m.Chat {
+		return
+	}
+	if _, entered := t.bars[m]; entered {
+		return
+	}
+	if s, ok := t.subjectOf(m); ok {
+		t.bars[m] = len(t.subjects)
+		t.subjects = append(t.subjects, s)
+	}
+}
+
+// subjectOf finds what is known of a model's capability: outcomes of its own, else
+// public benchmarks.
+func (t *Table) subjectOf(m *pricing.Model) (subject, bool) {
+	d := t.options.Difficulty
+	if d == nil {
+		return subject{model: m, prior: m.Capability}, m.Capability > 0
+	}
+	head, ok := d.Subject(m.ID)
+	if !ok && m.Capability > 0 {
+		head, ok = d.Capable(model.Overall(m.Capability)), true
+	}
+	return subject{model: m, head: head, prior: head.Prior()}, ok
+}
+
+// bar is a model's place among the subjects; -1: nothing is known of it.
+func (t *Table) bar(m *pricing.Model) int {
+	if i, ok := t.bars[m]; ok {
+		return i
+	}
+	return -1
+}
+
+// assess notes what is known of the capability of a target's model.
+func (t *Table) assess(n *node) *node {
+	if n.subject = t.bar(n.target.Model); n.subject >= 0 {
+		n.skill = t.subjects[n.subject].prior
+	}
+	return n
 }
 
 // free reports whether a host takes nothing for input and output.
@@ -331,18 +374,10 @@ func free(h *pricing.Host) bool {
 	return true
 }
 
-// evidence is the capability that a model may be chosen for; 0: none is known.
-func evidence(n *node) float64 {
-	if m := n.target.Model; m != nil && !m.Indirect {
-		return n.skill
-	}
-	return 0
-}
-
 // offerOf finds the lowest prices of a target, whatever the day, the hour and the
 // length of the prompt.
-func offerOf(n *node, rank int) offer {
-	o := offer{node: n, rank: int32(rank), model: n.target.Model, skill: n.skill, input: math.MaxInt64, output: math.MaxInt64, usual: math.MaxInt64}
+func offerOf(n *node) offer {
+	o := offer{node: n, model: n.target.Model, input: math.MaxInt64, output: math.MaxInt64, usual: math.MaxInt64}
 	if n.host == nil {
 		return o
 	}

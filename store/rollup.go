@@ -90,9 +90,13 @@ func countAttempt(u *llm.Rollup, a *AttemptRow) {
 
 // quarterOf returns the start of the quarter of an hour that holds t; both are
 // microseconds since 1970.
-func quarterOf(t int64) int64 {
-	q := Quarter.Microseconds()
-	return t - ((t%q)+q)%q
+func quarterOf(t int64) int64 { return startOf(t, Quarter) }
+
+// startOf returns the start of the period of a length that holds t; both times are
+// microseconds since 1970.
+func startOf(t int64, length time.Duration) int64 {
+	n := length.Microseconds()
+	return t - ((t%n)+n)%n
 }
 
 // add stays at the end of the range rather than wrap: a provider may report

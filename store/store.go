@@ -31,6 +31,14 @@ type Store interface {
 	// LoadCalibrations returns all rows, by model and kind.
 	LoadCalibrations(ctx context.Context) ([]llm.CalibrationRow, error)
 
+	// SaveFeedback keeps rows about a tenant's requests. One of the same request, key and
+	// kind is replaced.
+	SaveFeedback(ctx context.Context, slug string, rows []llm.Feedback) error
+	// Experience sums a tenant's usage by model since the start of the UTC day that holds
+	// an instant, signs included, and its explicit feedback since another. Unknown tenants
+	// are tenancy.ErrNotFound.
+	Experience(ctx context.Context, slug string, usage, feedback time.Time) (llm.Experience, error)
+
 	// Migrate brings the control schema and every tenant's schema up to date. Any
 	// number of processes may call it at once.
 	Migrate(ctx context.Context) error
@@ -54,6 +62,10 @@ type Reader interface {
 	// Rollups returns the sums of the quarter hours that start in [from, to), by start,
 	// provider, model, key, tags.
 	Rollups(ctx context.Context, slug string, from, to time.Time) ([]llm.Rollup, error)
+	// Trials returns the sums of the trials of the quarter hours that start in [from, to),
+	// at most one row for each combination of held, simulated and test. Amounts beyond
+	// 2^53 nano-dollars are rounded to what a float64 holds: they are for statistics.
+	Trials(ctx context.Context, slug string, from, to time.Time) ([]llm.Trial, error)
 }
 
 // MaxPage is the largest number of records that Requests returns.

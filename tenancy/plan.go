@@ -78,6 +78,20 @@ func routingFields(r *RoutingPolicy) map[string]fields.Setter {
 		"preferredProviders": fields.Strings(&r.PreferredProviders),
 		"unpriced":           fields.OneOf(&r.Unpriced, "serve", "refuse"),
 		"regions":            fields.Strings(&r.Regions),
+		"holdout":            fields.Number(&r.Holdout, 0, 0.5),
+		"maxWaitMs":          wait(&r.MaxWaitMs),
+	}
+}
+
+// wait reads milliseconds, up to ten minutes.
+func wait(dst **int64) fields.Setter {
+	return func(raw []byte) error {
+		var n int64
+		if err := fields.Int(&n, 0, 600_000)(raw); err != nil {
+			return err
+		}
+		*dst = &n
+		return nil
 	}
 }
 

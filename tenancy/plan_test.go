@@ -47,7 +47,7 @@ func TestPolicyJSON(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `{"routing":{"mode":"optimize","qualityFloor":0.95,"maxCostUsd":null,"allowModels":[],"denyModels":[],"preferredProviders":[],"unpriced":"serve","regions":[]},` +
+	want := `{"routing":{"mode":"optimize","qualityFloor":0.95,"maxCostUsd":null,"allowModels":[],"denyModels":[],"preferredProviders":[],"unpriced":"serve","regions":[],"holdout":0,"maxWaitMs":null},` +
 		`"limits":{"requestsPerHour":1000,"requestsPerMinute":null,"tokensPerMinute":null,"concurrency":null},` +
 		`"budgets":{"monthUsd":100,"dayUsd":null,"tagMonthUsd":{},"timezone":"UTC","atLimit":"block","capOutput":false},"cache":{"enabled":false,"ttlSeconds":3600},"storePrompts":false}`
 	if string(got) != want {
@@ -76,6 +76,9 @@ func TestMergePolicyNamesTheWrongField(t *testing.T) {
 	f(`{"routing":{"allowModels":"gpt-5"}}`, "routing.allowModels")
 	f(`{"routing":{"unpriced":"maybe"}}`, "routing.unpriced")
 	f(`{"routing":{"regions":"eu"}}`, "routing.regions")
+	f(`{"routing":{"holdout":0.51}}`, "routing.holdout")
+	f(`{"routing":{"holdout":-0.1}}`, "routing.holdout")
+	f(`{"routing":{"holdout":"0.1"}}`, "routing.holdout")
 	f(`{"limits":{"requestsPerHour":0}}`, "limits.requestsPerHour")
 	f(`{"limits":{"concurrency":1.5}}`, "limits.concurrency")
 	f(`{"limits":{"perHour":5}}`, "limits.perHour")

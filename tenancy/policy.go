@@ -27,6 +27,12 @@ type RoutingPolicy struct {
 	PreferredProviders []string      `json:"preferredProviders"`
 	Unpriced           string        `json:"unpriced"` // serve, refuse
 	Regions            []string      `json:"regions"`  // of accounts; "eu" allows eu-west-1; empty: any
+	// Holdout is the share of the requests that mode optimize would have served by
+	// another model which are served as asked, to measure what that saves; at most 0.5.
+	Holdout float64 `json:"holdout"`
+	// MaxWaitMs is how long a call may wait for a target whose rate limits are reached; nil:
+	// as long as the call says, else routing.max_wait.
+	MaxWaitMs *int64 `json:"maxWaitMs"`
 }
 
 // Limits are rates; nil means no limit.

@@ -8,6 +8,7 @@ import (
 	"github.com/generic-corp/halfpenny/llm"
 	"github.com/generic-corp/halfpenny/proxy"
 	"github.com/generic-corp/halfpenny/router"
+	"github.com/generic-corp/halfpenny/router/habits"
 	"github.com/generic-corp/halfpenny/store/ledger"
 	"github.com/generic-corp/halfpenny/tenancy"
 	"github.com/generic-corp/halfpenny/tenancy/redislimit"
@@ -16,10 +17,13 @@ import (
 var (
 	_ proxy.Keys      = (*tenancy.Directory)(nil)
 	_ proxy.Ledger    = (*ledger.Ledger)(nil)
+	_ proxy.Habits    = (*habits.Book)(nil)
+	_ proxy.Signs     = (*habits.Signs)(nil)
 	_ tenancy.Limiter = (*redislimit.Limiter)(nil)
 	_ api.Callers     = (*tenancy.Directory)(nil)
 	_ api.Receipts    = (*gateway)(nil)
 	_ api.Estimator   = (*gateway)(nil)
+	_ api.Router      = (*gateway)(nil)
 	_ api.Quotas      = (*tenancy.LocalLimiter)(nil)
 	_ api.Quotas      = (*redislimit.Limiter)(nil)
 )

@@ -18,12 +18,14 @@ var (
 	descFailures = prometheus.NewDesc("halfpenny_ledger_failures_total", "Batches that the database refused.", nil, nil)
 	descJournal  = prometheus.NewDesc("halfpenny_ledger_journal_bytes", "Size of the journal on disk.", nil, nil)
 	descProvider = prometheus.NewDesc("halfpenny_provider_state", "1 where a provider's account takes calls, 0 where it cools down.", []string{"provider"}, nil)
+	descSigns    = prometheus.NewDesc("halfpenny_feedback_signs_total", "Signs of bad answers that were kept.", nil, nil)
+	descLost     = prometheus.NewDesc("halfpenny_feedback_dropped_total", "Answers, or signs of bad ones, that were given up because too many waited or the database refused them.", nil, nil)
 	descFlying   = prometheus.NewDesc("halfpenny_requests_in_flight", "Requests under way.", nil, nil)
 )
 
 // Describe sends the descriptions of the metrics.
 func (s *stateCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descQueue, descOldest, descWritten, descFailures, descJournal, descProvider, descFlying} {
+	for _, d := range []*prometheus.Desc{descQueue, descOldest, descWritten, descFailures, descJournal, descProvider, descSigns, descLost, descFlying} {
 		ch <- d
 	}
 }
@@ -39,6 +41,8 @@ func (s *stateCollector) Collect(ch chan<- prometheus.Metric) {
 	send(descWritten, prometheus.CounterValue, float64(l.Flushed))
 	send(descFailures, prometheus.CounterValue, float64(l.Failures))
 	send(descJournal, prometheus.GaugeValue, float64(l.Bytes))
+	send(descSigns, prometheus.CounterValue, float64(s.signs.Kept()))
+	send(descLost, prometheus.CounterValue, float64(s.signs.Dropped()))
 	send(descFlying, prometheus.GaugeValue, float64(s.proxy.InFlight()))
 	for _, p := range s.config.Load().Providers {
 		up := 1.0

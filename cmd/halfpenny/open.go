@@ -11,6 +11,7 @@ import (
 	"github.com/generic-corp/halfpenny/config"
 	"github.com/generic-corp/halfpenny/llm"
 	"github.com/generic-corp/halfpenny/pricing"
+	"github.com/generic-corp/halfpenny/router/habits"
 	"github.com/generic-corp/halfpenny/store"
 	"github.com/generic-corp/halfpenny/store/ledger"
 	"github.com/generic-corp/halfpenny/store/postgres"
@@ -24,6 +25,8 @@ type database interface {
 	ledger.Sink
 	store.Reader
 	pricing.CalibrationStore
+	habits.Source
+	habits.Sink
 	SavePriceList(ctx context.Context, l store.PriceList) error
 	PriceLists(ctx context.Context, since time.Time) ([]store.PriceList, error)
 	LastPriceList(ctx context.Context) (time.Time, error)

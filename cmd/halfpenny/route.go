@@ -3,85 +3,95 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"log/slog"
+	"os"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/generic-corp/halfpenny/config"
 	"github.com/generic-corp/halfpenny/internal/fakellm"
-	"github.com/generic-corp/halfpenny/llm"
 	"github.com/generic-corp/halfpenny/pricing"
 	"github.com/generic-corp/halfpenny/proxy"
 	"github.com/generic-corp/halfpenny/router"
 	"github.com/generic-corp/halfpenny/tenancy"
 )
 
-// routeView is a decision as the command line shows it.
-type routeView struct {
-	Mode         string            `json:"mode"`
-	InputTokens  int64             `json:"estimatedInputTokens"`
-	Provider     string            `json:"provider"`
-	Model        string            `json:"model"`
-	Reason       string            `json:"reason"`
-	Candidates   []consideredView  `json:"candidates"`
-	Rejected     map[string]int    `json:"rejected"`
-	Baseline     string            `json:"baselineModel"`
-	Substitution *substitutionView `json:"substitution"`
-	Simulated    bool              `json:"simulated"`
-}
-
-type consideredView struct {
-	Provider   string        `json:"provider"`
-	Model      string        `json:"model"`
-	Cost       llm.NullMoney `json:"estimatedCost"`
-	Capability float64       `json:"capability"`
-	Evidence   string        `json:"evidence,omitempty"` // what the capability rests on
-	Reason     string        `json:"reason"`
-}
-
-type substitutionView struct {
-	Provider string    `json:"provider"`
-	Model    string    `json:"model"`
-	Cost     llm.Money `json:"estimatedCost"`
-	Savings  llm.Money `json:"potentialSavings"`
-}
-
-// route decides one prompt by the same code as the data plane; nothing is sent.
+// route decides one request by the same code as the data plane; nothing is sent.
 func route(ctx context.Context, c *cli, args []string) error {
-	var file, model, prompt string
+	var file, model, prompt, body, path, format string
 	f := c.flags(&file)
 	f.StringVar(&model, "model", "auto", "the model's `NAME`, or auto, auto:cheap, auto:quality")
 	f.StringVar(&prompt, "prompt", "", "the user's message")
+	f.StringVar(&body, "request", "", "a whole request instead, from a `FILE` or, for -, from standard input")
+	f.StringVar(&path, "path", "/v1/chat/completions", "where the request would be sent to")
+	f.StringVar(&format, "format", "table", "table or json")
 	if err := parse(f, args); err != nil {
 		return err
 	}
-	if prompt == "" {
-		return errors.New("route: --prompt is missing")
-	}
-	cfg, err := config.Load(config.Flags{File: file})
+	request, err := requestOf(model, prompt, body, path)
 	if err != nil {
 		return err
 	}
-	lists, err := storedPriceLists(ctx, cfg)
-	if err != nil {
-		return err
+	if format != "table" && format != "json" {
+		return errors.New("route: --format must be table or json")
 	}
-	catalogue, err := withPriceLists(lists)
-	if err != nil {
-		return err
-	}
-	g, err := dryGateway(cfg, catalogue)
+	catalogue, g, err := openDry(ctx, file)
 	if err != nil {
 		return err
 	}
 	defer g.simulation.Close()
 	policy, _ := tenancy.PlanPolicy("enterprise")
 	caller := &tenancy.Caller{Tenant: &tenancy.Tenant{Policy: policy}, Key: &tenancy.Key{}}
-	d, refused := g.proxy.Preview(caller, proxy.ChatOf(model, prompt), nil)
+	d, refused := g.proxy.Preview(caller, request, nil)
 	if refused != nil {
 		return refused
 	}
-	return c.print(decisionView(&d, catalogue))
+	e := explain(&d, catalogue)
+	if format == "json" {
+		return c.print(e)
+	}
+	return writeExplanation(c.out, &e)
+}
+
+// requestOf is the request that the flags describe.
+func requestOf(model, prompt, body, path string) (proxy.Request, error) {
+	switch {
+	case prompt == "" && body == "":
+		return proxy.Request{}, errors.New("route: --prompt is missing")
+	case prompt != "" && body != "":
+		return proxy.Request{}, errors.New("route: --prompt and --request exclude each other")
+	case body == "":
+		return proxy.ChatOf(model, prompt), nil
+	}
+	read := func() ([]byte, error) { return os.ReadFile(body) }
+	if body == "-" {
+		read = func() ([]byte, error) { return io.ReadAll(os.Stdin) }
+	}
+	raw, err := read()
+	if err != nil {
+		return proxy.Request{}, fmt.Errorf("route: %w", err)
+	}
+	return proxy.Request{Path: path, Body: raw}, nil
+}
+
+// openDry is a gateway that can only decide, over the catalogue in force.
+func openDry(ctx context.Context, file string) (*pricing.Catalogue, *gateway, error) {
+	cfg, err := config.Load(config.Flags{File: file})
+	if err != nil {
+		return nil, nil, err
+	}
+	lists, err := storedPriceLists(ctx, cfg)
+	if err != nil {
+		return nil, nil, err
+	}
+	catalogue, err := withPriceLists(lists)
+	if err != nil {
+		return nil, nil, err
+	}
+	g, err := dryGateway(cfg, catalogue)
+	return catalogue, g, err
 }
 
 // dryGateway is a gateway that can decide but has no store, no journal and no port.
@@ -100,24 +110,4 @@ func dryGateway(cfg *config.Config, catalogue *pricing.Catalogue) (*gateway, err
 	}
 	g.proxy = proxy.New(proxy.Options{Estimator: pricing.NewEstimator(), Calibration: new(pricing.Calibration), Health: g.health, Log: g.log}, tables)
 	return g, nil
-}
-
-func decisionView(d *router.Decision, catalogue *pricing.Catalogue) routeView {
-	first := &d.Candidates[0]
-	v := routeView{Mode: d.Mode.String(), InputTokens: first.Input, Provider: first.Target.Account.Name, Model: first.Target.ID, Reason: first.Reason.String(),
-		Baseline: d.BaselineName, Rejected: map[string]int{}, Simulated: first.Target.Account.Simulated}
-	for _, k := range d.Considered {
-		view := consideredView{Provider: k.Provider, Model: k.Model, Cost: k.Cost, Capability: k.Capability, Reason: k.Reason.String()}
-		if m := catalogue.Lookup(k.Model); m != nil {
-			view.Evidence = m.Evidence
-		}
-		v.Candidates = append(v.Candidates, view)
-	}
-	for _, r := range d.Rejected {
-		v.Rejected[r.Reason.String()] += r.Count
-	}
-	if s := d.Substitution; s != nil {
-		v.Substitution = &substitutionView{s.Provider, s.Model, s.Cost, s.Savings}
-	}
-	return v
 }

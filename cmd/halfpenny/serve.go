@@ -24,6 +24,7 @@ import (
 	"github.com/generic-corp/halfpenny/pricing"
 	"github.com/generic-corp/halfpenny/proxy"
 	"github.com/generic-corp/halfpenny/router"
+	"github.com/generic-corp/halfpenny/router/habits"
 	"github.com/generic-corp/halfpenny/store"
 	"github.com/generic-corp/halfpenny/store/ledger"
 	"github.com/generic-corp/halfpenny/tenancy"
@@ -48,6 +49,8 @@ type gateway struct {
 	pricesAs   time.Time  // when the newest price list in catalogue was saved; zero: none was
 	applying   sync.Mutex // held to change configuration or catalogue
 	calibrated *pricing.Calibration
+	habits     *habits.Book
+	signs      *habits.Signs
 	registry   *prometheus.Registry
 	proxy      *proxy.Gateway
 	background sync.WaitGroup
@@ -143,10 +146,12 @@ func (g *gateway) openProxy(ctx context.Context, cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
+	g.habits = habits.NewBook(g.db, func() bool { return !g.config.Load().Simulated() }, g.log)
+	g.signs = habits.NewSigns(g.db, g.log)
 	g.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), g.collector())
 	g.proxy = proxy.New(proxy.Options{
 		Keys: g.directory, Limiter: g.limiter, Ledger: g.ledger, Estimator: pricing.NewEstimator(), Calibration: g.calibrated, Health: g.health,
-		Cache: g.cache, CacheKeys: g.cacheKeys, Upstream: proxy.NewUpstream(), Log: g.log, BaseDomain: cfg.Server.BaseDomain, OnMismatch: g.directory.AuditMismatch,
+		Cache: g.cache, CacheKeys: g.cacheKeys, Habits: g.habits, Signs: g.signs, Upstream: proxy.NewUpstream(), Log: g.log, BaseDomain: cfg.Server.BaseDomain, OnMismatch: g.directory.AuditMismatch,
 		Metrics: proxy.NewMetrics(g.registry, func(model string) bool { return g.catalogue.Load().Lookup(model) != nil }),
 	}, tables)
 	return nil
@@ -168,6 +173,8 @@ func (g *gateway) run(ctx context.Context, terminal io.Writer) error {
 	if g.redis != nil {
 		g.background.Go(func() { g.redis.Run(background) })
 	}
+	g.background.Go(func() { g.habits.Run(background) })
+	g.background.Go(func() { g.signs.Run(background) })
 	g.background.Go(func() { g.watchConfig(background) })
 	g.background.Go(func() { g.watchPrices(background) })
 	g.background.Go(func() { g.calibrated.Run(background, g.db, calibrationInterval, calibrationGrace, g.uncalibrated) })

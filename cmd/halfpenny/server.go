@@ -152,7 +152,7 @@ func (g *gateway) management(cfg *config.Config, metrics fasthttp.RequestHandler
 		}
 	}
 	return api.New(api.Options{
-		Admin: g.admin, Callers: g.directory, Receipts: g, Requests: g.db, Rollups: g.db, Estimator: g, Quotas: g.limiter.(api.Quotas),
+		Admin: g.admin, Callers: g.directory, Receipts: g, Requests: g.db, Rollups: g.db, Trials: g.db, Feedback: g.db, Estimator: g, Router: g, Quotas: g.limiter.(api.Quotas),
 		Models: func() []*pricing.Model { return g.catalogue.Load().Models() }, Real: func() bool { return !g.config.Load().Simulated() },
 		Ready: g.ready, Detail: g.detail, Metrics: metrics, Mismatch: g.directory.AuditMismatch,
 		AdminToken: string(cfg.Admin.Token), BaseDomain: cfg.Server.BaseDomain, TrustedProxies: trusted, Version: versionText(), Log: g.log,

@@ -26,7 +26,7 @@ func (g *gateway) tables(cfg *config.Config) (proxy.Tables, error) {
 	table := func(accounts []*router.Account) *router.Table {
 		return router.NewTable(catalogue, accounts, router.Options{
 			DefaultMode: cfg.Routing.Mode(), Floor: cfg.Routing.QualityFloor, BaselineModel: cfg.Routing.BaselineModel,
-			Aliases: cfg.Routing.Aliases, Health: g.health, Terms: terms,
+			Aliases: cfg.Routing.Aliases, Health: g.health, Terms: terms, MaxWait: cfg.Routing.MaxWait,
 		})
 	}
 	t := proxy.Tables{Test: table(simulated)}

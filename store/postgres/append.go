@@ -27,17 +27,27 @@ SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::bigin
 	$11::bigint[], $12::boolean[], $13::timestamptz[])
 ON CONFLICT DO NOTHING`
 
+	modelSums = "named, calls, input_tokens, cached_tokens, output_tokens"
+	trialSums = "requests, cost_nanousd"
 	usageSums = "requests, attempts, unpriced, unknown, input_tokens, output_tokens, cost_nanousd, baselined_nanousd, baseline_nanousd, potential_nanousd, latency_ms"
 )
 
 var upsertUsage = `INSERT INTO {s}.usage_15m AS u (period_start, provider, model, key_id, tags, simulated, test, ` + usageSums + `)
 SELECT * FROM unnest($1::timestamptz[], $2::text[], $3::text[], $4::text[], $5::text[], $6::boolean[], $7::boolean[],
 	$8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[], $18::bigint[])
-ON CONFLICT (period_start, provider, model, key_id, tags, simulated, test) DO UPDATE SET ` + addSums()
+ON CONFLICT (period_start, provider, model, key_id, tags, simulated, test) DO UPDATE SET ` + addSums(usageSums)
 
-// addSums adds to each sum and stays at the largest integer rather than fail.
-func addSums() string {
-	sums := strings.Split(usageSums, ", ")
+var upsertModels = `INSERT INTO {s}.usage_models AS u (period_start, model, simulated, test, ` + modelSums + `)
+SELECT * FROM unnest($1::timestamptz[], $2::text[], $3::boolean[], $4::boolean[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[])
+ON CONFLICT (period_start, model, simulated, test) DO UPDATE SET ` + addSums(modelSums)
+
+var upsertTrials = `INSERT INTO {s}.trials_15m AS u (period_start, held, simulated, test, ` + trialSums + `, cost_squares)
+SELECT * FROM unnest($1::timestamptz[], $2::boolean[], $3::boolean[], $4::boolean[], $5::bigint[], $6::bigint[], $7::double precision[])
+ON CONFLICT (period_start, held, simulated, test) DO UPDATE SET ` + addSums(trialSums) + `, cost_squares = u.cost_squares + excluded.cost_squares`
+
+// addSums adds to each sum of a list and stays at the largest integer rather than fail.
+func addSums(list string) string {
+	sums := strings.Split(list, ", ")
 	for i, c := range sums {
 		sums[i] = fmt.Sprintf("%[1]s = least(u.%[1]s::numeric + excluded.%[1]s, 9223372036854775807)::bigint", c)
 	}
@@ -98,6 +108,8 @@ func (s *Store) flush(ctx context.Context, prefix string, batch *store.Batch, ke
 	queueRequests(&w, prefix, batch.Rows())
 	queueAttempts(&w, prefix, batch.Rows())
 	queueUsage(&w, prefix, batch.Rollups())
+	queueModels(&w, prefix, batch.ModelUsage())
+	queueTrials(&w, prefix, batch.Trials())
 	w.Queue(in(prefix, "UPDATE {s}.chain_head SET seq = $1, hash = $2"), head.Seq, head.Hash)
 	brief, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
 	defer cancel()
@@ -239,5 +251,46 @@ func queueUsage(w *pgx.Batch, prefix string, rows []*llm.Rollup) {
 		ints(func(u *llm.Rollup) int64 { return int64(u.Baseline) }),
 		ints(func(u *llm.Rollup) int64 { return int64(u.Potential) }),
 		ints(func(u *llm.Rollup) int64 { return u.LatencyMs }),
+	)
+}
+
+func queueModels(w *pgx.Batch, prefix string, rows []*llm.ModelUsage) {
+	if len(rows) == 0 {
+		return
+	}
+	flags := func(value func(u *llm.ModelUsage) bool) []bool {
+		return column(rows, func(u **llm.ModelUsage) bool { return value(*u) })
+	}
+	ints := func(value func(u *llm.ModelUsage) int64) []int64 {
+		return column(rows, func(u **llm.ModelUsage) int64 { return value(*u) })
+	}
+	w.Queue(in(prefix, upsertModels),
+		column(rows, func(u **llm.ModelUsage) time.Time { return (*u).Day }),
+		column(rows, func(u **llm.ModelUsage) string { return (*u).Model }),
+		flags(func(u *llm.ModelUsage) bool { return u.Simulated }),
+		flags(func(u *llm.ModelUsage) bool { return u.Test }),
+		ints(func(u *llm.ModelUsage) int64 { return u.Named }),
+		ints(func(u *llm.ModelUsage) int64 { return u.Calls }),
+		ints(func(u *llm.ModelUsage) int64 { return u.Input }),
+		ints(func(u *llm.ModelUsage) int64 { return u.Cached }),
+		ints(func(u *llm.ModelUsage) int64 { return u.Output }),
+	)
+}
+
+func queueTrials(w *pgx.Batch, prefix string, rows []*llm.Trial) {
+	if len(rows) == 0 {
+		return
+	}
+	flags := func(value func(t *llm.Trial) bool) []bool {
+		return column(rows, func(t **llm.Trial) bool { return value(*t) })
+	}
+	w.Queue(in(prefix, upsertTrials),
+		column(rows, func(t **llm.Trial) time.Time { return (*t).Start }),
+		flags(func(t *llm.Trial) bool { return t.Held }),
+		flags(func(t *llm.Trial) bool { return t.Simulated }),
+		flags(func(t *llm.Trial) bool { return t.Test }),
+		column(rows, func(t **llm.Trial) int64 { return (*t).Requests }),
+		column(rows, func(t **llm.Trial) int64 { return int64((*t).Cost) }),
+		column(rows, func(t **llm.Trial) float64 { return (*t).Squares }),
 	)
 }

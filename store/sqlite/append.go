@@ -18,19 +18,25 @@ const (
 		"cost_nanousd, cost_status, baseline_nanousd, latency_ms, status, outcome, simulated, test, tags, created_at, hash, record"
 	attemptColumns = "request_id, n, provider, model, status, outcome, input_tokens, output_tokens, cost_nanousd, cost_status, latency_ms, simulated, created_at"
 	usageKey       = "period_start, provider, model, key_id, tags, simulated, test"
+	modelKey       = "period_start, model, simulated, test"
+	modelSums      = "named, calls, input_tokens, cached_tokens, output_tokens"
+	trialKey       = "period_start, held, simulated, test"
+	trialSums      = "requests, cost_nanousd"
 	usageSums      = "requests, attempts, unpriced, unknown, input_tokens, output_tokens, cost_nanousd, baselined_nanousd, baseline_nanousd, potential_nanousd, latency_ms"
 )
 
 var (
 	insertRequests = newInsert("orchestration_requests", requestColumns, "ON CONFLICT DO NOTHING")
 	insertAttempts = newInsert("request_attempts", attemptColumns, "ON CONFLICT DO NOTHING")
-	insertUsage    = newInsert("usage_15m", usageKey+", "+usageSums, "ON CONFLICT DO UPDATE SET "+addSums())
+	insertUsage    = newInsert("usage_15m", usageKey+", "+usageSums, "ON CONFLICT DO UPDATE SET "+addSums(usageSums))
+	insertModels   = newInsert("usage_models", modelKey+", "+modelSums, "ON CONFLICT DO UPDATE SET "+addSums(modelSums))
+	insertTrials   = newInsert("trials_15m", trialKey+", "+trialSums+", cost_squares", "ON CONFLICT DO UPDATE SET "+addSums(trialSums)+", cost_squares = cost_squares + excluded.cost_squares")
 )
 
-// addSums adds to each sum. SQLite would turn a sum beyond 64 bits into a float;
-// it stays at the largest integer instead.
-func addSums() string {
-	sums := strings.Split(usageSums, ", ")
+// addSums adds to each sum of a list. SQLite would turn a sum beyond 64 bits into a
+// float; it stays at the largest integer instead.
+func addSums(list string) string {
+	sums := strings.Split(list, ", ")
 	for i, c := range sums {
 		sums[i] = fmt.Sprintf("%[1]s = iif(typeof(%[1]s + excluded.%[1]s) = 'integer', %[1]s + excluded.%[1]s, 9223372036854775807)", c)
 	}
@@ -124,6 +130,9 @@ func (f *file) fill(ctx context.Context, conn *sql.Conn, batch *store.Batch, key
 	if err := f.writeUsage(ctx, conn, batch.Rollups()); err != nil {
 		return err
 	}
+	if err := f.writeHabits(ctx, conn, batch); err != nil {
+		return err
+	}
 	_, err := conn.ExecContext(ctx, "UPDATE chain_head SET seq = ?, hash = ?", head.Seq, head.Hash)
 	return err
 }
@@ -209,6 +218,22 @@ func (f *file) writeUsage(ctx context.Context, conn *sql.Conn, usage []*llm.Roll
 		u := usage[i]
 		set(args, u.Start.UnixMicro(), u.Provider, u.Model, u.KeyID, u.Tags, u.Simulated, u.Test, u.Requests, u.Attempts, u.Unpriced, u.Unknown,
 			u.Input, u.Output, int64(u.Cost), int64(u.Baselined), int64(u.Baseline), int64(u.Potential), u.LatencyMs)
+	})
+	return err
+}
+
+func (f *file) writeHabits(ctx context.Context, conn *sql.Conn, batch *store.Batch) error {
+	models, trials := batch.ModelUsage(), batch.Trials()
+	_, err := f.insertRows(ctx, conn, &insertModels, len(models), func(i int, args []driver.NamedValue) {
+		m := models[i]
+		set(args, m.Day.UnixMicro(), m.Model, m.Simulated, m.Test, m.Named, m.Calls, m.Input, m.Cached, m.Output)
+	})
+	if err != nil {
+		return err
+	}
+	_, err = f.insertRows(ctx, conn, &insertTrials, len(trials), func(i int, args []driver.NamedValue) {
+		t := trials[i]
+		set(args, t.Start.UnixMicro(), t.Held, t.Simulated, t.Test, t.Requests, int64(t.Cost), t.Squares)
 	})
 	return err
 }

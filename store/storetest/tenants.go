@@ -484,7 +484,9 @@ var contractColumns = map[string]string{
 	"usage_15m":              "period_start, provider, model, key_id, tags, simulated, test, requests, attempts, unpriced, unknown, input_tokens, output_tokens, cost_usd, baselined_usd, baseline_usd, potential_usd, latency_ms",
 	"usage_daily":            "period_start, provider, model, key_id, tags, simulated, test, requests, attempts, unpriced, unknown, input_tokens, output_tokens, cost_usd, baselined_usd, baseline_usd, potential_usd, latency_ms",
 	"cost_savings":           "id, tenant_id, period_start, period_end, baseline_cost_usd, actual_cost_usd, savings_usd, savings_percent, requests_optimized, created_at",
-	"feedback":               "id, request_id, key_id, score, created_at",
+	"feedback":               "id, request_id, key_id, score, created_at, kind, model, simulated, test",
+	"usage_models":           "period_start, model, simulated, test, named, calls, input_tokens, cached_tokens, output_tokens",
+	"trials_15m":             "period_start, held, simulated, test, requests, cost_nanousd, cost_usd, cost_squares",
 	"policies":               "document, updated_at",
 }
 

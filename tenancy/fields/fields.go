@@ -240,6 +240,18 @@ func Share(dst *float64) Setter {
 	}
 }
 
+// Number keeps a number from low to high.
+func Number(dst *float64, low, high float64) Setter {
+	return func(raw []byte) error {
+		v, err := strconv.ParseFloat(string(raw), 64)
+		if err != nil || v < low || v > high {
+			return fmt.Errorf("must be a number from %g to %g", low, high)
+		}
+		*dst = v
+		return nil
+	}
+}
+
 // Time keeps an instant written as RFC 3339.
 func Time(dst *time.Time) Setter {
 	return func(raw []byte) error {

@@ -15,6 +15,7 @@ type document struct {
 	count      int64
 	price      llm.NullMoney
 	share      float64
+	number     float64
 	list       []string
 	at         time.Time
 	inner      string
@@ -24,7 +25,7 @@ func read(raw string) (document, error) {
 	d := document{name: "before", list: []string{"before"}}
 	err := Object("", []byte(raw), map[string]Setter{
 		"name": String(&d.name, 8), "kind": OneOf(&d.kind, "a", "b"), "on": Bool(&d.on), "count": Int(&d.count, 1, 9),
-		"price": NullMoney(&d.price), "share": Share(&d.share), "list": Strings(&d.list), "at": Time(&d.at),
+		"price": NullMoney(&d.price), "share": Share(&d.share), "number": Number(&d.number, 0, 0.5), "list": Strings(&d.list), "at": Time(&d.at),
 		"nested": Nested(map[string]Setter{"inner": String(&d.inner, 8)}),
 	})
 	return d, err
@@ -61,6 +62,9 @@ func TestObjectNamesTheWrongField(t *testing.T) {
 	f(`{"price":1e10}`, "price", "1000000000")
 	f(`{"share":0}`, "share", "above 0")
 	f(`{"share":1.1}`, "share", "up to 1")
+	f(`{"number":-0.1}`, "number", "from 0 to 0.5")
+	f(`{"number":0.6}`, "number", "from 0 to 0.5")
+	f(`{"number":"0"}`, "number", "from 0 to 0.5")
 	f(`{"list":"a"}`, "list", "list of strings")
 	f(`{"list":[""]}`, "list", "none empty")
 	f(`{"list":[null]}`, "list", "list of strings")
