@@ -99,15 +99,15 @@ func finish(h uint32) uint32 {
 
 // counts are the sums of which the statistics are made.
 type counts struct {
-	bytes, lines, indented            int
-	words, wordBytes, letters, upper  int
-	digits, marks, foreign            int
-	latex, code, operators            int
-	options, optionBytes, firstOption int
-	numbers, longest, decimals        int
-	questions, money, quotes, blanks  int
-	tokens, distinct                  int
-	last                              byte // the last mark
+	bytes, lines, indented           int
+	words, wordBytes, letters, upper int
+	digits, marks, foreign           int
+	latex, code, operators           int
+	options, firstOption             int
+	numbers, longest, decimals       int
+	questions, money, quotes, blanks int
+	tokens, distinct                 int
+	last                             byte // the last mark
 }
 
 // read fills r from prompt, of which a long one is sampled: head, middle and tail.

@@ -2,6 +2,7 @@ package model
 
 import (
 	"bytes"
+	"errors"
 	"math"
 	"strings"
 	"testing"
@@ -25,10 +26,10 @@ func TestTheArtefactThatShips(t *testing.T) {
 	f("Meta-Llama-3_1-8B-Instruct", true)
 	f("Llama-3.1-405B-Inst@sambanova", true)
 	f("nobody/nothing", false)
-	if _, err := Parse(append(bytes.Clone(artefact[:len(artefact)-1]), artefact[len(artefact)-1]^1)); err != errChecksum {
+	if _, err := Parse(append(bytes.Clone(artefact[:len(artefact)-1]), artefact[len(artefact)-1]^1)); !errors.Is(err, errChecksum) {
 		t.Errorf("a byte is changed: %v", err)
 	}
-	if _, err := Parse(artefact[:20]); err != errFormat {
+	if _, err := Parse(artefact[:20]); !errors.Is(err, errFormat) {
 		t.Errorf("cut: %v", err)
 	}
 }
