@@ -26,7 +26,7 @@ func route(ctx context.Context, c *cli, args []string) error {
 	f.StringVar(&prompt, "prompt", "", "the user's message")
 	f.StringVar(&body, "request", "", "a whole request instead, from a `FILE` or, for -, from standard input")
 	f.StringVar(&path, "path", "/v1/chat/completions", "where the request would be sent to")
-	f.StringVar(&format, "format", "table", "table or json")
+	f.StringVar(&format, "format", "json", "json, or table to be read by people")
 	if err := parse(f, args); err != nil {
 		return err
 	}
