@@ -549,8 +549,7 @@ func unescape(escaped []byte) []byte {
 	if bytes.IndexByte(escaped, '\\') < 0 {
 		return escaped
 	}
-	quoted := append(append(append(make([]byte, 0, len(escaped)+2), '"'), escaped...), '"')
-	return []byte(gjson.ParseBytes(quoted).Str)
+	return jsonscan.AppendText(nil, escaped)
 }
 
 // appendAnthropicError appends an error in Anthropic's form: from OpenAI's object,
