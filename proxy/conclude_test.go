@@ -7,7 +7,9 @@ import (
 	"github.com/google/uuid"
 	"pgregory.net/rapid"
 
+	"github.com/generic-corp/halfpenny/cache"
 	"github.com/generic-corp/halfpenny/llm"
+	"github.com/generic-corp/halfpenny/router/habits"
 )
 
 // What a whole reply says of itself, in each dialect: a refusal is one whatever was
@@ -57,6 +59,26 @@ func FuzzConclusions(f *testing.F) {
 			}
 		}
 	})
+}
+
+// lastPrompt is a Signs that keeps the last prompt's key.
+type lastPrompt struct{ key [32]byte }
+
+func (p *lastPrompt) Note(a habits.Answer) { p.key = a.Prompt }
+
+// What a test key asks is never a retry of what a live one asked.
+func TestTestKeysRetryApart(t *testing.T) {
+	var last lastPrompt
+	g := &Gateway{Options: Options{Signs: &last, CacheKeys: cache.NewKeyer([]byte("secret"))}}
+	key := func(test bool) [32]byte {
+		c := &call{gateway: g, record: &llm.Record{TenantID: "t", Test: test}, path: path{endpoint: llm.EndpointChat}}
+		c.body.prompt.Messages = []byte(`[]`)
+		c.observe(llm.OutcomeOK)
+		return last.key
+	}
+	if live := key(false); live == key(true) || live != key(false) || live == ([32]byte{}) {
+		t.Error("test and live keys share their prompts")
+	}
 }
 
 func TestWithin(t *testing.T) {
