@@ -24,10 +24,10 @@ type Explanation struct {
 
 // PredictionJSON is what a model had to reach to be chosen without being named.
 type PredictionJSON struct {
-	Coverage  float64 `json:"coverage"`  // 0..1, how much the prompt is like what was learned from
-	Reference string  `json:"reference"` // the model named, or the best eligible one
-	Chance    float64 `json:"chance"`    // of the reference to answer right
-	Floor     float64 `json:"floor"`     // the share of it that is asked for
+	Coverage  *float64 `json:"coverage"`  // 0..1, how much the prompt is like what was learned from; null: it was not read
+	Reference string   `json:"reference"` // the model named, or the best eligible one
+	Chance    float64  `json:"chance"`    // of the reference to answer right
+	Floor     float64  `json:"floor"`     // the share of it that is asked for
 }
 
 // ConsideredJSON is one target that was weighed.

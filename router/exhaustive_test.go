@@ -7,14 +7,21 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/generic-corp/halfpenny/llm"
+	"github.com/generic-corp/halfpenny/router/model"
 	"github.com/generic-corp/halfpenny/tenancy"
 )
 
 // Decide weighs a part of the targets. Whatever is asked, it has to choose what it
 // would choose if it weighed them all, and to account for every one.
 func TestWhatIsNotWeighedWouldNotBeChosen(t *testing.T) {
+	t.Run("by capability", func(t *testing.T) { mustChooseTheBest(t, Options{}) })
+	t.Run("by the difficulty model", func(t *testing.T) { mustChooseTheBest(t, Options{Difficulty: model.Embedded()}) })
+}
+
+func mustChooseTheBest(t *testing.T, options Options) {
 	health := NewHealth()
-	table := NewTable(large(), largeAccounts(), Options{Health: health})
+	options.Health = health
+	table := NewTable(large(), largeAccounts(), options)
 	for range faultsToCool {
 		health.Report("kind-07", "", FailureFault, 0)
 	}
@@ -23,6 +30,7 @@ func TestWhatIsNotWeighedWouldNotBeChosen(t *testing.T) {
 		q.Now = health.now()
 		d, c := new(Decision), choice{table: table, query: q, decision: new(Decision), policy: routing(q.Policy)}
 		err := table.Decide(q, d)
+		defer c.forget()
 		c.bounds()
 		c.ask()
 		c.foresee()
@@ -120,12 +128,16 @@ func anyQuery(t *rapid.T) *Query {
 		DenyModels:         rapid.SampledFrom([][]string{nil, {"model-0*"}, {"openrouter/*"}}).Draw(t, "denied"),
 	}}
 	if rapid.Bool().Draw(t, "own tokens") {
-		q.Prompt = prompt(func(id string) int64 {
+		tokens := prompt(func(id string) int64 {
 			if len(id)%2 == 1 {
 				return q.InputTokens / 2
 			}
 			return q.InputTokens
 		})
+		q.Prompt = tokens
+		if text := rapid.SampledFrom([]string{"", "Find all c in Z_3 such that Z_3[x]/(x^2 + c) is a field.", "What is the capital of France?\nA. Paris\nB. Rome"}).Draw(t, "text"); text != "" {
+			q.Prompt = worded{tokens, text}
+		}
 	}
 	q.Dry = true
 	return q

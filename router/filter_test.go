@@ -173,6 +173,14 @@ type prompt func(counted string) int64
 func (p prompt) Tokens(counted string, _ *pricing.Profile) int64 { return p(counted) }
 func (p prompt) Text(dst []byte) []byte                          { return dst }
 
+// worded is a prompt with a text.
+type worded struct {
+	prompt
+	text string
+}
+
+func (p worded) Text(dst []byte) []byte { return append(dst, p.text...) }
+
 // A tokenizer of its own makes a model dearer, or its window too small.
 func TestTokensByModel(t *testing.T) {
 	table := standard(Options{})

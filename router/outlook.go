@@ -44,7 +44,7 @@ func (c *choice) foresee() {
 			o.text = p.Text(o.text)
 		}
 		difficulty.Read(&o.task, o.text)
-		c.decision.Coverage = o.task.Coverage()
+		c.decision.Read, c.decision.Coverage = true, o.task.Coverage()
 	}
 	for i := range t.subjects {
 		s := &t.subjects[i]

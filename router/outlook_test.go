@@ -9,6 +9,7 @@ import (
 	"github.com/generic-corp/halfpenny/llm"
 	"github.com/generic-corp/halfpenny/pricing"
 	"github.com/generic-corp/halfpenny/router/habits"
+	"github.com/generic-corp/halfpenny/router/model"
 	"github.com/generic-corp/halfpenny/tenancy"
 )
 
@@ -124,4 +125,35 @@ func TestAToolChainStaysWhereItBegan(t *testing.T) {
 	}
 	// A target that cannot serve any more does not hold the chain.
 	mustOrder(t, table, ask("big", chain, last("google", "eyes")), "groq:vendor/big openai:big openrouter:openai/big", llm.ReasonNamed)
+}
+
+// With the difficulty model, what a prompt asks decides how likely each model is to
+// answer it right; without, the catalogue's capability holds for every prompt.
+func TestThePromptDecidesTheChances(t *testing.T) {
+	chances := func(o Options, text string) (all [2]float64) {
+		q := ask("auto")
+		q.Prompt = worded{func(string) int64 { return 100 }, text}
+		d := decide(t, standard(o), q)
+		if d.Read != (o.Difficulty != nil) || d.Read != (d.Coverage > 0) {
+			t.Errorf("%q: read %v, coverage %v", text, d.Read, d.Coverage)
+		}
+		for _, k := range d.Considered {
+			switch k.Model {
+			case "big":
+				all[0] = k.Capability
+			case "twin":
+				all[1] = k.Capability
+			}
+		}
+		return all
+	}
+	const hard = "Find the degree for the given field extension Q(sqrt(2), sqrt(3), sqrt(18)) over Q.\nA. 0\nB. 4\nC. 2\nD. 6\nAnswer:"
+	const easy = "What is the capital of France?\nA. Paris\nB. Rome\nC. Berlin\nD. Madrid\nAnswer:"
+	if got := [2][2]float64{chances(Options{}, hard), chances(Options{}, easy)}; got != [2][2]float64{{0.80, 0.79}, {0.80, 0.79}} {
+		t.Errorf("by capability: %v", got)
+	}
+	d := Options{Difficulty: model.Embedded()}
+	if h, e := chances(d, hard), chances(d, easy); h[0] >= e[0] || h[0] <= 0 || e[0] >= 1 || h[0] <= h[1] {
+		t.Errorf("the hard one %v, the easy one %v", h, e)
+	}
 }

@@ -140,7 +140,8 @@ type Decision struct {
 	BaselineRates llm.Rates         // to price the baseline by the usage of the call; valid if BaselineKind is not none
 	Substitution  *llm.Substitution // of mode observe and of the holdout: what optimize would have done
 	Bar           Bar               // what a model that was not named had to reach; zero: none was looked for
-	Coverage      float64           // how much the prompt is like what the difficulty model has learned from, 0..1; 0: it was not read
+	Read          bool              // the difficulty model has read the prompt
+	Coverage      float64           // how much that is like what it has learned from, 0..1
 	MaxWait       time.Duration     // how long the call may wait for a target that its rate limits have closed
 
 	options []option // working memory

@@ -34,7 +34,11 @@ func explain(d *router.Decision, catalogue *pricing.Catalogue) api.Explanation {
 		Considered: len(d.Considered),
 	}
 	if d.Bar.Model != "" {
-		e.Prediction = &api.PredictionJSON{Coverage: round(d.Coverage), Reference: d.Bar.Model, Chance: round(d.Bar.Chance), Floor: d.Bar.Floor}
+		e.Prediction = &api.PredictionJSON{Reference: d.Bar.Model, Chance: round(d.Bar.Chance), Floor: d.Bar.Floor}
+		if d.Read {
+			coverage := round(d.Coverage)
+			e.Prediction.Coverage = &coverage
+		}
 	}
 	for i := range d.Considered {
 		e.Candidates = append(e.Candidates, consideredOf(&d.Considered[i], catalogue))
@@ -75,15 +79,15 @@ func why(d *router.Decision) string {
 	if d.Bar.Model == "" || first.Capability == 0 || d.Bar.Model == first.Target.ID {
 		return at
 	}
-	return fmt.Sprintf("%s It is predicted to answer this right with a chance of %.2f; %.2f × %.2f of %s was asked for.", at, first.Capability, d.Bar.Floor, d.Bar.Chance, d.Bar.Model)
+	return fmt.Sprintf("%s Its chance to answer right is %.2f; %.2f × %.2f of %s was asked for.", at, first.Capability, d.Bar.Floor, d.Bar.Chance, d.Bar.Model)
 }
 
 // writeExplanation writes a decision for people.
 func writeExplanation(out io.Writer, e *api.Explanation) error {
 	fmt.Fprintln(out, e.Why)
 	fmt.Fprintf(out, "\n  mode        %s\n  prompt      about %d tokens", e.Mode, e.InputTokens)
-	if e.Prediction != nil {
-		fmt.Fprintf(out, "; %.0f %% like what the router has learned from", 100*e.Prediction.Coverage)
+	if e.Prediction != nil && e.Prediction.Coverage != nil {
+		fmt.Fprintf(out, "; %.0f %% like what the router has learned from", 100**e.Prediction.Coverage)
 	}
 	fmt.Fprintf(out, "\n  estimate    %s for an answer of about %d tokens\n", dollars(e.Cost), e.OutputTokens)
 	if e.BaselineModel != nil {

@@ -194,16 +194,3 @@ const leastCover = 0.02
 // Coverage is how much the prompt is like what the predictor was trained on, 0..1;
 // at 0 Chance is the subject's prior, but for a trace that keeps an order.
 func (t *Task) Coverage() float64 { return float64(t.coverage) }
-
-// Kind is what the prompt most likely asks for, in a word.
-func (t *Task) Kind() string {
-	best := 0
-	for k, p := range t.kind {
-		if p > t.kind[best] {
-			best = k
-		}
-	}
-	return kindNames[best]
-}
-
-var kindNames = [Kinds]string{"knowledge", "reasoning", "code"}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -107,15 +108,15 @@ func (d *data) example(r *row) (*example, error) {
 	grams, pairs, stats := t.Features()
 	x.grams, x.pairs = slices.Clone(grams), slices.Clone(pairs)
 	copy(x.stats[:], stats)
-	for id, raw := range r.Outcomes {
-		o, err := readOutcome(raw)
+	for _, id := range slices.Sorted(maps.Keys(r.Outcomes)) { // two spellings of one name keep their order
+		o, err := readOutcome(r.Outcomes[id])
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", id, err)
 		}
 		o.model = d.place[model.Name(id)]
 		x.outcomes = append(x.outcomes, o)
 	}
-	slices.SortFunc(x.outcomes, func(a, b outcome) int { return a.model - b.model })
+	slices.SortStableFunc(x.outcomes, func(a, b outcome) int { return a.model - b.model })
 	return x, nil
 }
 

@@ -24,29 +24,26 @@ func run(args []string, out io.Writer) error {
 	dir := f.String("data", filepath.Join(cmp.Or(os.Getenv("HALFPENNY_SHARED"), "../shared"), "routing"), "the `FOLDER` of the outcomes")
 	to := f.String("out", "router/model/router.model", "the artefact's `FILE`")
 	cv := f.Bool("cv", false, "measure instead")
-	s := usual
-	f.Float64Var(&s.rate, "rate", s.rate, "")
-	f.Float64Var(&s.decay, "decay", s.decay, "")
-	f.Float64Var(&s.pull, "pull", s.pull, "")
-	f.IntVar(&s.epochs, "epochs", s.epochs, "")
-	wz := f.Float64("wz", s.weights["zeroeval_multi.jsonl"], "")
-	wm := f.Float64("wm", s.weights["mmlupro_multi.jsonl"], "")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
-	s.weights["zeroeval_multi.jsonl"], s.weights["mmlupro_multi.jsonl"] = *wz, *wm
 	d, err := load(*dir)
 	if err != nil {
 		return err
 	}
 	if *cv {
-		d.crossValidate(out, s)
+		d.crossValidate(out, usual)
 		return nil
 	}
-	artefact := train(d.examples, len(d.names), s).parameters(d.names, d.examples).Append(nil)
+	artefact := d.artefact()
 	if err := os.WriteFile(*to, artefact, 0o644); err != nil { //nolint:gosec // it is part of the source
 		return err
 	}
 	_, err = fmt.Fprintf(out, "%s: %d bytes from %d prompts, %d models\n", *to, len(artefact), len(d.examples), len(d.names))
 	return err
+}
+
+// artefact trains on everything.
+func (d *data) artefact() []byte {
+	return train(d.examples, len(d.names), usual).parameters(d.names, d.examples).Append(nil)
 }
