@@ -153,6 +153,7 @@ type remembered struct {
 	tenant, request, key, model string
 	simulated, test             bool
 	end                         time.Time
+	repeats                     bool // it came soon after another answer to the same prompt
 }
 
 func (r *remembered) feedback(kind llm.FeedbackKind, at time.Time) llm.Feedback {
@@ -172,7 +173,8 @@ func newMemory(size int) memory {
 
 // swap remembers an answer in place of the one before it to the same prompt, and
 // returns that one if the request came after its end and soon. Requests that ran
-// side by side are samples, not retries.
+// side by side are samples, not retries, and what goes on coming is a program that
+// asks the same again and again: only the first repeat tells of the answer before it.
 func (m *memory) swap(a *Answer) (before remembered, again bool) {
 	if a.Prompt == ([32]byte{}) {
 		return remembered{}, false
@@ -184,7 +186,8 @@ func (m *memory) swap(a *Answer) (before remembered, again bool) {
 	if len(m.young) >= m.half {
 		m.old, m.young = m.young, map[[32]byte]remembered{}
 	}
-	m.young[a.Prompt] = remembered{a.Slug, a.RequestID, a.KeyID, a.Model, a.Simulated, a.Test, a.End}
 	waited := a.At.Sub(before.end)
-	return before, known && waited >= 0 && waited <= RetryWindow
+	soon := known && waited <= RetryWindow
+	m.young[a.Prompt] = remembered{a.Slug, a.RequestID, a.KeyID, a.Model, a.Simulated, a.Test, a.End, soon}
+	return before, soon && waited >= 0 && !before.repeats
 }
