@@ -26,7 +26,7 @@ type Explanation struct {
 type PredictionJSON struct {
 	Coverage  *float64 `json:"coverage"`  // 0..1, how much the prompt is like what was learned from; null: it was not read
 	Reference string   `json:"reference"` // the model named, or the best eligible one
-	Chance    float64  `json:"chance"`    // of the reference to answer right
+	Chance    float64  `json:"chance"`    // the capability of the reference, as of the candidates
 	Floor     float64  `json:"floor"`     // the share of it that is asked for
 }
 
@@ -35,7 +35,7 @@ type ConsideredJSON struct {
 	Provider   string        `json:"provider"`
 	Model      string        `json:"model"`
 	Cost       llm.NullMoney `json:"estimatedCost"`
-	Capability *float64      `json:"capability"`         // chance to answer right; null: unknown
+	Capability *float64      `json:"capability"`         // benchmark score, or chance to answer right; null: unknown
 	Evidence   string        `json:"evidence,omitempty"` // what the capability rests on
 	Reason     string        `json:"reason"`
 	Why        string        `json:"why"`

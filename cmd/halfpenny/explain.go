@@ -79,7 +79,7 @@ func why(d *router.Decision) string {
 	if d.Bar.Model == "" || first.Capability == 0 || d.Bar.Model == first.Target.ID {
 		return at
 	}
-	return fmt.Sprintf("%s Its chance to answer right is %.2f; %.2f × %.2f of %s was asked for.", at, first.Capability, d.Bar.Floor, d.Bar.Chance, d.Bar.Model)
+	return fmt.Sprintf("%s Its capability is %.2f; %.2f × %.2f of %s was asked for.", at, first.Capability, d.Bar.Floor, d.Bar.Chance, d.Bar.Model)
 }
 
 // writeExplanation writes a decision for people.
@@ -101,7 +101,7 @@ func writeExplanation(out io.Writer, e *api.Explanation) error {
 	}
 	fmt.Fprintln(out)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "  MODEL\tPROVIDER\tRIGHT\tCOST\tREASON\tIN WORDS")
+	fmt.Fprintln(w, "  MODEL\tPROVIDER\tCAPABILITY\tCOST\tREASON\tIN WORDS")
 	for i := range e.Candidates {
 		k := &e.Candidates[i]
 		right := "?"

@@ -29,9 +29,9 @@ func TestExplanationForPeople(t *testing.T) {
   instead     small at groq for $0.001 would save $0.029
   simulated   no provider is configured: nobody is asked, and nobody bills
 
-  MODEL  PROVIDER  RIGHT  COST      REASON       IN WORDS
-  big    openai    0.910  $0.03     named        it was named
-  odd    groq      ?      unpriced  no_evidence  nothing is known
+  MODEL  PROVIDER  CAPABILITY  COST      REASON       IN WORDS
+  big    openai    0.910       $0.03     named        it was named
+  odd    groq      ?           unpriced  no_evidence  nothing is known
 
   Of 15 targets these are not listed: 7 modality, 3 context, 3 dearer.
 `
