@@ -68,7 +68,7 @@ func TestSigns(t *testing.T) {
 		answered("r1", 1, 0, 5), answered("r2", 1, 10, 15), answered("r3", 1, 20, 25), answered("r4", 1, 300, 305))
 	f("acme r1 k retry m 0 false false 10s, acme r3 k retry m 0 false false 16m50s", // after a pause it begins anew
 		answered("r1", 1, 0, 5), answered("r2", 1, 10, 15), answered("r3", 1, 1000, 1005), answered("r4", 1, 1010, 1015))
-	f("", answered("r1", 1, 0, 5), answered("r2", 1, 4, 9), answered("r3", 1, 10, 15)) // samples go on
+	f("", answered("r1", 1, 0, 5), answered("r2", 1, 4, 9), answered("r3", 1, 10, 15))              // samples go on
 	f("", answered("r1", 1, 0, 5), answered("r2", 2, 10, 15))                                       // another prompt
 	f("", answered("r1", 1, 0, 5), answered("r2", 1, 4, 9))                                         // side by side
 	f("acme r1 k retry m 0 false false 5m5s", answered("r1", 1, 0, 5), answered("r2", 1, 305, 306)) // just in time

@@ -86,7 +86,7 @@ func TestPairGainIsTheScorers(t *testing.T) {
 	if err := os.WriteFile(predictions, csv.Bytes(), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.CommandContext(t.Context(), python, filepath.Join(dir, "score.py"), "pair", filepath.Join(dir, "gsm8k_pair.jsonl"), predictions).CombinedOutput() //nolint:gosec // the scorer
+	out, err := exec.CommandContext(t.Context(), python, filepath.Join(dir, "score.py"), "pair", filepath.Join(dir, "gsm8k_pair.jsonl"), predictions).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
